@@ -1,0 +1,30 @@
+"""Forecasts of the non-controllable load: models, calibrated margins, backtest.  Arrays in, arrays out."""
+
+from ampacity.forecasting.codec import dump_model, load_model
+from ampacity.forecasting.designs import Designs
+from ampacity.forecasting.fallback import fallback_band
+from ampacity.forecasting.model import ForecastModel, fit, update
+from ampacity.forecasting.predict import predict
+from ampacity.forecasting.types import (
+    ForecastSettings,
+    ForecastSource,
+    LoadForecast,
+    LoadHistory,
+    Weather,
+)
+
+__all__ = [
+    "Designs",
+    "ForecastModel",
+    "ForecastSettings",
+    "ForecastSource",
+    "LoadForecast",
+    "LoadHistory",
+    "Weather",
+    "dump_model",
+    "fallback_band",
+    "fit",
+    "load_model",
+    "predict",
+    "update",
+]

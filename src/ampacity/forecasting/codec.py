@@ -1,0 +1,81 @@
+"""A model as bytes and back: one blob per block of elements."""
+
+import io
+import json
+from dataclasses import asdict
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ampacity.errors import Unsuitable
+from ampacity.forecasting.calibration import Calibration
+from ampacity.forecasting.experts import Fitted
+from ampacity.forecasting.model import ForecastModel
+from ampacity.forecasting.prior import Prior
+from ampacity.forecasting.tracking import Track
+from ampacity.forecasting.types import ForecastSettings
+
+FORMAT = 1
+Array = NDArray[np.generic]
+_OWN = ("source", "element", "phase", "scale_w", "cell", "group")
+
+
+def dump_model(model: ForecastModel) -> bytes:
+    """The model as bytes, float32 as it is."""
+    settings = {**asdict(model.settings), "zone": model.settings.zone.key}
+    ends = {name: fitted.end_day for name, fitted in model.experts.items()}
+    head = {
+        "format": FORMAT,
+        "settings": settings,
+        "end_day": model.end_day,
+        "learnt_day": model.learnt_day,
+        "ends": ends,
+    }
+    arrays: dict[str, Array] = {"head": np.frombuffer(json.dumps(head).encode(), np.uint8)}
+    arrays |= {f"model/{name}": getattr(model, name) for name in _OWN}
+    arrays |= {f"prior/{name}": value for name, value in vars(model.prior).items()}
+    arrays |= {f"track/{name}": value for name, value in vars(model.track).items() if name != "calibration"}
+    arrays |= {f"calibration/{name}": value for name, value in vars(model.track.calibration).items()}
+    for name, fitted in model.experts.items():
+        arrays |= {f"series/{name}/{key}": value for key, value in fitted.series.items()}
+        arrays |= {f"shared/{name}/{key}": value for key, value in fitted.shared.items()}
+    out = io.BytesIO()
+    np.savez(out, allow_pickle=False, **arrays)
+    return out.getvalue()
+
+
+def load_model(blob: bytes) -> ForecastModel:
+    """The model that `dump_model` wrote.
+
+    Raises:
+        Unsuitable: it is of another format.
+    """
+    with np.load(io.BytesIO(blob), allow_pickle=False) as stored:
+        arrays = {name: stored[name] for name in stored.files}
+    head = json.loads(arrays["head"].tobytes())
+    if head["format"] != FORMAT:
+        raise Unsuitable(f"the model is of format {head['format']}, this version reads {FORMAT}: fit it anew")
+    settings = head["settings"]
+    experts = {
+        name: Fitted(
+            series=_under(arrays, f"series/{name}/"), shared=_under(arrays, f"shared/{name}/"), end_day=int(end_day)
+        )
+        for name, end_day in head["ends"].items()
+    }
+    return ForecastModel(
+        settings=ForecastSettings(
+            **{**settings, "zone": ZoneInfo(settings["zone"]), "experts": tuple(settings["experts"])}
+        ),
+        end_day=int(head["end_day"]),
+        learnt_day=int(head["learnt_day"]),
+        experts=experts,
+        track=Track(calibration=Calibration(**_under(arrays, "calibration/")), **_under(arrays, "track/")),
+        prior=Prior(**_under(arrays, "prior/")),
+        **_under(arrays, "model/"),
+    )
+
+
+def _under(arrays: dict[str, Array], prefix: str) -> dict[str, Any]:
+    return {name.removeprefix(prefix): value for name, value in arrays.items() if name.startswith(prefix)}

@@ -1,0 +1,32 @@
+"""Designs, each made once and reused from block to block."""
+
+from dataclasses import dataclass, field
+
+from ampacity.forecasting.design import Design, make_design
+from ampacity.forecasting.panel import Shared, days_window, share
+from ampacity.forecasting.types import ForecastSettings, Weather
+
+REMEMBERED = 64
+
+
+@dataclass(frozen=True)
+class Designs:
+    """The designs of one weather and one set of settings."""
+
+    weather: Weather
+    settings: ForecastSettings
+    _made: dict[tuple[int, int, int, float], Shared] = field(default_factory=dict, repr=False)
+
+    def shared(self, cell: int, first_day: int, end_day: int, *, minimum_known: float = 0.0) -> Shared:
+        """The design of a weather cell (-1: of the calendar alone) over whole days."""
+        key = (cell, first_day, end_day, minimum_known)
+        if key not in self._made:
+            if len(self._made) >= REMEMBERED:
+                self._made.clear()
+            design = self._design(cell, first_day, end_day, minimum_known)
+            self._made[key] = share(design, first_day, self.settings.half_life_days)
+        return self._made[key]
+
+    def _design(self, cell: int, first_day: int, end_day: int, minimum_known: float) -> Design:
+        window = days_window(first_day, end_day, self.settings.day_start_quarter)
+        return make_design(self.weather, cell, window, self.settings, minimum_known=minimum_known)

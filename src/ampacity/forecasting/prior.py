@@ -1,0 +1,102 @@
+"""What is said of a series that has too little history for a model: a shape, a level, a wide band."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from ampacity.forecasting.calendar import WORKING, calendar_of, day_class
+from ampacity.forecasting.types import Bools, Floats, Floats32, ForecastSettings, ForecastSource, Ints, LoadHistory
+from ampacity.timegrid import Window
+
+KINDS = 2 * 24  # working day or not × local hour
+WIDER_THAN_NEIGHBOURS, SHARE_OF_RANGE, SHARE_OF_LEVEL = 2.0, 0.5, 0.5
+LIMIT_MEDIAN = 0.25
+LEVEL_OF_WIDTH = 0.01
+MAX_SAMPLE = 512  # neighbours looked at
+
+
+@dataclass(frozen=True, kw_only=True)
+class Prior:
+    """P series without a model: their median and the distance of the 1 % quantiles, by kind of hour [W]."""
+
+    source: Ints  # (E, 3); NONE where there is a model or no phase
+    series: Ints  # (P,) element * 3 + phase
+    median_w: Floats32  # (P, 48)
+    width_w: Floats32  # (P, 48)
+
+
+def kind_of_hour(window: Window, settings: ForecastSettings) -> Ints:
+    """Working day or not × local hour, 0 to 47, (T,)."""
+    calendar, holiday = calendar_of(window, settings.zone, settings.country)
+    free = (day_class(calendar, holiday) != WORKING).astype(np.int64)
+    found: Ints = free * 24 + calendar.hour.astype(np.int64)
+    return found
+
+
+def fit_prior(history: LoadHistory, limit_w: Floats | None, modelled: Bools, settings: ForecastSettings) -> Prior:
+    """Priors of all series that have no model (E, 3).
+
+    With some hours of history: its level on the mean shape of its modelled neighbours, twice as wide as theirs.
+    With none, but a limit: a quarter of the limit, and a band that spans the limit.
+    """
+    load_w = history.load_w.reshape(len(history.load_w) * 3, history.window.count)
+    limit = np.zeros(len(load_w)) if limit_w is None else np.asarray(limit_w, float).reshape(-1)
+    has_some = np.isfinite(load_w[~modelled.ravel()]).any(axis=1) if len(load_w) else np.zeros(0, bool)
+    rows = np.flatnonzero(~modelled.ravel())
+    source = np.full(len(load_w), ForecastSource.NONE, np.int64)
+    source[rows] = np.where(has_some, ForecastSource.PRIOR, np.where(limit[rows] > 0, ForecastSource.LIMIT, 0))
+    series = np.flatnonzero(source != ForecastSource.NONE)
+    kind = kind_of_hour(history.window, settings)
+    shape, width = _neighbours(load_w[np.flatnonzero(modelled.ravel())[:MAX_SAMPLE]], kind)
+    median = np.empty((len(series), KINDS), np.float32)
+    wide = np.empty_like(median)
+    for i, row in enumerate(series):
+        if source[row] == ForecastSource.LIMIT:
+            median[i], wide[i] = LIMIT_MEDIAN * limit[row], (1 + LIMIT_MEDIAN) * limit[row]
+        else:
+            median[i], wide[i] = _scaled(load_w[row], kind, shape, width)
+    return Prior(source=source.reshape(-1, 3), series=series, median_w=median, width_w=wide)
+
+
+def prior_band(prior: Prior, window: Window, levels: tuple[float, ...], settings: ForecastSettings) -> Floats32:
+    """Quantiles over a window (Q, P, T): the width grows with the log of the level, as an exponential tail does."""
+    kind = kind_of_hour(window, settings)
+    median, width = prior.median_w[:, kind], prior.width_w[:, kind]
+    return np.stack([median + np.float32(width_factor(level)) * width for level in levels]).astype(np.float32)
+
+
+def width_factor(level: float) -> float:
+    """Signed distance of a quantile in units of that of the 1 % quantiles.
+
+    >>> width_factor(0.99), width_factor(0.5), width_factor(0.01)
+    (1.0, 0.0, -1.0)
+    """
+    tail = min(level, 1 - level)
+    size = np.log(0.5 / tail) / np.log(0.5 / LEVEL_OF_WIDTH)
+    return float(round(np.sign(level - 0.5) * size, 12))
+
+
+def _neighbours(load_w: Floats32, kind: Ints) -> tuple[Floats, Floats]:
+    """Mean shape of modelled series and the width of their 99 % band, both over their mean |load|, (48,)."""
+    flat, wide = np.ones(KINDS), np.full(KINDS, 1.0)
+    if not len(load_w):
+        return flat, wide
+    level = np.maximum(np.nanmean(np.abs(load_w), axis=1, keepdims=True), 1e-3)
+    relative = load_w / level
+    shape, width = flat.copy(), wide.copy()
+    for k in range(KINDS):
+        inside = relative[:, kind == k]
+        known = np.isfinite(inside)
+        if known.any():
+            shape[k] = inside[known].mean()
+            width[k] = np.quantile(np.abs(inside[known] - shape[k]), 0.99)
+    return shape, width
+
+
+def _scaled(load_w: Floats32, kind: Ints, shape: Floats, width: Floats) -> tuple[Floats, Floats]:
+    known = np.isfinite(load_w)
+    own, expected = load_w[known].astype(float), shape[kind[known]]
+    level = max(float(np.abs(own).mean() / max(np.abs(expected).mean(), 1e-6)), 1e-3)
+    offset = own.mean() - level * expected.mean()
+    spread = SHARE_OF_RANGE * (own.max() - own.min()) + SHARE_OF_LEVEL * level
+    return level * shape + offset, np.maximum(WIDER_THAN_NEIGHBOURS * width * level, spread)
