@@ -1,0 +1,39 @@
+"""Sharing what the grid can carry: headroom, fair filling on the tree, grants, fallback, optimum, smoothing."""
+
+from ampacity.allocation.allocate import RULE, RULE_VERSION, Allocation, allocate
+from ampacity.allocation.fallback import fallback
+from ampacity.allocation.headroom import Headroom, headroom, pool_reserve
+from ampacity.allocation.loading import anywhere_upstream, element_load_w
+from ampacity.allocation.need import is_used_up, need_cap
+from ampacity.allocation.optimum import optimum
+from ampacity.allocation.requests import Decisions, Order, Reason, Requests, Status, decide_requests
+from ampacity.allocation.rounding import hand_out_rest, round_down
+from ampacity.allocation.smoothing import Smoothing, revisions_per_block, smooth, total_variation_w
+
+__all__ = [
+    "RULE",
+    "RULE_VERSION",
+    "Allocation",
+    "Decisions",
+    "Headroom",
+    "Order",
+    "Reason",
+    "Requests",
+    "Smoothing",
+    "Status",
+    "allocate",
+    "anywhere_upstream",
+    "decide_requests",
+    "element_load_w",
+    "fallback",
+    "hand_out_rest",
+    "headroom",
+    "is_used_up",
+    "need_cap",
+    "optimum",
+    "pool_reserve",
+    "revisions_per_block",
+    "round_down",
+    "smooth",
+    "total_variation_w",
+]

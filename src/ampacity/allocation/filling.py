@@ -1,0 +1,211 @@
+"""Weighted max-min filling of forests, exactly and without a solver.
+
+Progressive filling raises one level for all users together; a user takes its weight
+times the level until its own cap or an element on its path stops it.  Rounds here are
+parallel: in each, every place (an element's phase) at which *all* users that still rise
+behind it would stop first is a bottleneck, and all such places are settled at once
+(the bottleneck structure of max-min fairness; Ros-Giralt et al. 2019, Bertsekas and
+Gallager, Data Networks, 6.5.2).  The lowest place of all always is one, so that at most
+as many rounds as places are needed; some tens settle a distribution grid.
+
+Sums are taken in whole steps (64-bit integers, per tree a power of two of its size), so
+that no result depends on the order of addition, to the bit.
+"""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from ampacity.allocation.forest import Bools, Floats, Forest, Ints
+
+LEFT, WEIGHT, WANT, COUNT = range(4)
+_STEP_BITS = 50  # a tree's largest headroom is that many bits of steps, fewer where very many users add up
+
+
+@dataclass(frozen=True, slots=True)
+class Users:
+    """Those who are to share: M of them."""
+
+    at: Ints  # (M,) position in the forest
+    share: Floats  # (P, M) how much of each watt loads each phase
+    weight: Floats  # (M,) above 0
+    cap_w: Floats  # (M,) 0 or more, infinite where there is none
+
+    def only(self, which: Ints) -> "Users":
+        """Some of them."""
+        return Users(self.at[which], self.share[:, which], self.weight[which], self.cap_w[which])
+
+
+@dataclass(frozen=True, slots=True)
+class Filled:
+    """What each user got, the place that stopped it, and what is left."""
+
+    taken_w: Floats  # (M,)
+    stopped_at: Ints  # (M,) phase times N plus position; -1 its own cap
+    left_w: Floats  # (P, N) may be short of 0 by a few steps
+
+
+@dataclass(frozen=True, slots=True)
+class _Rising:
+    """The part of the problem that is not settled yet."""
+
+    forest: Forest
+    origin: Ints  # (N,) position in the whole forest
+    power_steps: Floats  # (N,) steps per watt
+    weight_steps: Floats  # (N,) steps per unit of weight
+    sums: Ints  # (4, P, N) of the rising users behind: headroom left, weight, what they want at most, their number
+    users: Users
+    number: Ints  # (M,) among all users
+    cap_level: Floats  # (M,)
+    loads: Ints  # (3, P, M) weight, wanted power, 1 where it loads the phase
+
+
+def fill(forest: Forest, headroom_w: Floats, users: Users) -> Filled:
+    """Share the headroom of every position and phase among the users behind.
+
+    Args:
+        forest: The trees, N positions.
+        headroom_w: Per phase and position [W], shape (P, N), finite; below 0 counts as none.
+        users: The M users.
+    """
+    taken_w = np.zeros(len(users.at))
+    stopped_at = np.full(len(users.at), -1, np.int64)
+    rising = _start(forest, np.maximum(headroom_w, 0.0), users)
+    left_w = rising.sums[LEFT] / rising.power_steps
+    planted = len(users.at)
+    while len(rising.users.at):
+        levels, stop = _stops(rising)
+        settled, own = _settled(rising, levels, stop)
+        now = np.flatnonzero(settled)
+        taken = np.where(own, rising.users.cap_w, np.minimum(rising.users.weight * levels, rising.users.cap_w))[now]
+        taken_w[rising.number[now]] = taken
+        phase, place = np.divmod(stop[now], rising.forest.size)
+        where = phase * forest.size + rising.origin[place]
+        stopped_at[rising.number[now]] = np.where(own[now], -1, where)
+        _take_out(rising, now, taken)
+        left_w[:, rising.origin] = rising.sums[LEFT] / rising.power_steps
+        rising = _without(rising, ~settled)
+        if len(rising.users.at) < planted / 2:
+            rising, planted = _pruned(rising), len(rising.users.at)
+    return Filled(taken_w, stopped_at, left_w)
+
+
+def _start(forest: Forest, headroom_w: Floats, users: Users) -> _Rising:
+    phases, size = headroom_w.shape
+    root = forest.root
+    at_root = root[users.at]
+    largest_w = np.zeros(size)
+    np.maximum.at(largest_w, root, headroom_w.max(axis=0))
+    heaviest = np.zeros(size)
+    np.maximum.at(heaviest, at_root, users.share.max(axis=0) * users.weight)
+    bits = np.minimum(_STEP_BITS, 60 - np.frexp(np.bincount(at_root, minlength=size) + 1.0)[1])
+    power_steps = np.ldexp(1.0, bits - np.frexp(largest_w)[1])[root]
+    weight_steps = np.ldexp(1.0, bits - np.frexp(heaviest)[1])[root]
+    # More than twice the tree's headroom is as good as any more, and keeps the sums within 63 bits.
+    want_w = np.multiply(users.share, users.cap_w, where=users.share > 0, out=np.zeros_like(users.share))
+    want_w = np.minimum(want_w, 2.0 * largest_w[at_root])
+    loads = np.empty((3, *users.share.shape), np.int64)
+    loads[0] = np.ceil(users.share * users.weight * weight_steps[users.at])
+    loads[1] = np.ceil(want_w * power_steps[users.at])
+    loads[2] = users.share > 0
+    sums = np.zeros((4, phases, size), np.int64)
+    for p in range(phases):
+        for kind in range(3):
+            np.add.at(sums[kind + 1, p], users.at, loads[kind, p])
+    forest.climb(sums[1:])
+    sums[LEFT] = np.floor(headroom_w * power_steps)
+    return _Rising(
+        forest, np.arange(size), power_steps, weight_steps, sums, users,
+        np.arange(len(users.at)), users.cap_w / users.weight, loads,
+    )  # fmt: skip
+
+
+def _stops(rising: _Rising) -> tuple[Floats, Ints]:
+    """The lowest level at which each user may be stopped by a place, as known now, and that place."""
+    level, place = _lowest_upstream(rising)
+    at, loads = rising.users.at, rising.loads[2]
+    lowest = np.full(len(at), np.inf)
+    stop = np.full(len(at), -1, np.int64)
+    for p in range(len(loads)):
+        here = level[p].take(at)
+        lower = (here < lowest) & (loads[p] > 0)
+        np.copyto(lowest, here, where=lower)
+        np.copyto(stop, place[p].take(at), where=lower)
+    return lowest, stop
+
+
+def _lowest_upstream(rising: _Rising) -> tuple[Floats, Ints]:
+    """Per phase and position the lowest level on the way to the root, and its place; upstream wins a tie.
+
+    A place's level is what is left over the weight that rises: a lower bound of where
+    it will stop, since users that stop earlier only leave more.  A place that could
+    give all who rise behind it all they want never stops anybody.
+    """
+    left, weight, want, _ = rising.sums
+    binding = (want > left) & (weight > 0)
+    level = np.full(left.shape, np.inf)
+    factor = rising.weight_steps / rising.power_steps
+    np.divide(np.maximum(left, 0), weight, out=level, where=binding)
+    level *= factor
+    size = rising.forest.size
+    place = np.arange(left.size).reshape(left.shape)
+    for down in rising.forest.levels_down():
+        up = rising.forest.parent[down]
+        for p in range(len(left)):
+            above = level[p].take(up)
+            lower = above <= level[p, down]
+            np.copyto(level[p, down], above, where=lower)
+            np.copyto(place[p, down], place[p].take(up), where=lower)
+    assert place.size == 0 or place.max() < len(left) * size
+    return level, place
+
+
+def _settled(rising: _Rising, lowest: Floats, stop: Ints) -> tuple[Bools, Bools]:
+    """Which users stop now, and which of them at their own cap."""
+    own: Bools = rising.cap_level <= lowest
+    count = rising.sums[COUNT].ravel()
+    stopping = np.bincount(stop[~own], minlength=count.size)
+    bottleneck = stopping == count
+    settled = own | bottleneck[stop]
+    return settled, own
+
+
+def _take_out(rising: _Rising, now: Ints, taken_w: Floats) -> None:
+    """Book, in place, what settled users take at every place on their path."""
+    at = rising.users.at[now]
+    share = rising.users.share[:, now]
+    phases, size = rising.sums.shape[1:]
+    out = np.zeros((4, phases, size), np.int64)
+    steps = np.ceil(share * (taken_w * rising.power_steps[at])).astype(np.int64)
+    for p in range(phases):
+        np.add.at(out[LEFT, p], at, steps[p])
+        for kind in range(3):
+            np.add.at(out[kind + 1, p], at, rising.loads[kind, p][now])
+    rising.forest.climb(out)
+    np.subtract(rising.sums, out, out=rising.sums)
+
+
+def _without(rising: _Rising, still: Bools) -> _Rising:
+    which = np.flatnonzero(still)
+    return replace(
+        rising,
+        users=rising.users.only(which),
+        number=rising.number[which],
+        cap_level=rising.cap_level[which],
+        loads=rising.loads[:, :, which],
+    )
+
+
+def _pruned(rising: _Rising) -> _Rising:
+    """Without the positions behind which nobody rises any more."""
+    alive = rising.sums[COUNT].any(axis=0)
+    position = np.cumsum(alive) - 1
+    return replace(
+        rising,
+        forest=rising.forest.keep(alive),
+        origin=rising.origin[alive],
+        power_steps=rising.power_steps[alive],
+        weight_steps=rising.weight_steps[alive],
+        sums=rising.sums[:, :, alive],
+        users=replace(rising.users, at=position[rising.users.at]),
+    )
