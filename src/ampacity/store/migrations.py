@@ -30,6 +30,27 @@ def migrations() -> list[Migration]:
     return [Migration(f.name.removesuffix(".sql"), f.read_text(encoding="utf-8")) for f in files]
 
 
+@dataclass(frozen=True, slots=True)
+class Pending:
+    """Steps still to be taken, and whether none was taken yet."""
+
+    steps: tuple[str, ...]
+    is_empty: bool
+
+
+async def pending(connection: asyncpg.Connection) -> Pending:
+    """What `migrate` would do.
+
+    Raises:
+        Conflict: as `migrate`.
+    """
+    if await connection.fetchval("select to_regclass('migration') is null"):
+        return Pending(tuple(m.name for m in migrations()), is_empty=True)
+    taken = {r["name"]: r["checksum"] for r in await connection.fetch("select name, checksum from migration")}
+    _refuse_drift(taken)
+    return Pending(tuple(m.name for m in migrations() if m.name not in taken), is_empty=not taken)
+
+
 async def migrate(connection: asyncpg.Connection) -> list[str]:
     """Bring the schema up to date; gives the names of the steps that were taken.
 

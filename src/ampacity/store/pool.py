@@ -8,6 +8,7 @@ import msgspec
 from ampacity.errors import NotReady
 
 Pool: TypeAlias = "asyncpg.Pool[Any]"
+Connection: TypeAlias = "asyncpg.Connection[Any]"
 
 
 async def connect(dsn: str, *, max_size: int = 10) -> Pool:
@@ -25,7 +26,7 @@ async def connect(dsn: str, *, max_size: int = 10) -> Pool:
     return pool
 
 
-async def _prepare(connection: "asyncpg.Connection[Any]") -> None:
+async def _prepare(connection: Connection) -> None:
     await connection.set_type_codec(
         "jsonb", schema="pg_catalog", encoder=_encode_jsonb, decoder=_decode_jsonb, format="binary"
     )

@@ -10,7 +10,7 @@ create table load_block (
     first_no int not null check (first_no >= 0),
     subjects int not null check (subjects > 0),
     first_quarter int not null,
-    quarters int not null check (quarters > 0),
+    quarters int not null check (quarters between 1 and 96),
     available_at timestamptz,
     recorded_at timestamptz not null default now(),
     load_w bytea not null,

@@ -11,6 +11,7 @@ create table decision (
     settings jsonb not null,
     summary jsonb not null
 );
+create index decision_by_time on decision (made_at desc);
 comment on column decision.made_at is 'the time for which it was decided (the clock of the data); recorded_at is the clock of the wall';
 
 -- A slot is decided once: the row is claimed with a lease, and the decision fills it in.
@@ -42,16 +43,17 @@ comment on column forecast_block.source is 'where each forecast comes from, one 
 
 create table headroom_block (
     decision_id bigint not null references decision,
-    direction text not null check (direction in ('import', 'export')),
+    direction text not null check (direction in ('import', 'export', 'fallback_import', 'fallback_export')),
     first_no int not null,
     subjects int not null,
     first_quarter int not null,
-    quarters int not null,
+    steps int not null,
+    step_quarters int not null,
     headroom_w bytea not null,
     primary key (decision_id, direction, first_no)
 );
 alter table headroom_block alter column headroom_w set storage external;
-comment on column headroom_block.headroom_w is '[W], (element, phase, quarter)';
+comment on column headroom_block.headroom_w is '[W], (element, phase, step); a step is step_quarters quarters long';
 
 create type forecast_kind as enum (
     'CONSUMPTION', 'GENERATION', 'FALLBACK_CONSUMPTION', 'FALLBACK_GENERATION', 'OPTIMUM'
@@ -69,6 +71,7 @@ create table allocation_block (
     bound_by bytea not null,
     primary key (decision_id, kind, first_no)
 );
+create index allocation_block_newest on allocation_block (kind, decision_id desc);
 alter table allocation_block alter column capacity_w set storage external;
 alter table allocation_block alter column bound_by set storage external;
 comment on column allocation_block.capacity_w is '[W], (group, step); a step is step_quarters quarters long';

@@ -34,3 +34,19 @@ create table request_event (
 );
 create unique index request_decided_once on request_event (request_no) where step in ('granted', 'partly', 'refused', 'returned');
 create index request_event_story on request_event (request_no, event_no);
+
+-- What a decided request lets its group hold, until the end of its last quarter.
+create table request_outcome (
+    request_no bigint primary key references capacity_request,
+    decision_id bigint not null references decision,
+    group_no int not null references capacity_group,
+    kind forecast_kind not null,
+    is_return boolean not null,
+    first_quarter int not null,
+    quarters int not null,
+    held_w bytea not null,
+    constraint held_fills_the_window check (octet_length(held_w) = quarters * 4)
+);
+create index request_outcome_running on request_outcome ((first_quarter + quarters), kind);
+comment on column request_outcome.held_w is
+    'total per quarter [W], float32, NaN where the request says nothing: at least this after a grant, at most this after a return';

@@ -1,0 +1,1 @@
+"""Where everything is wired: settings, the server, the schedule, the command line."""

@@ -1,0 +1,152 @@
+"""One publication cycle: settle, forecast, headroom, allocate, decide and record; sending follows from the outbox."""
+
+import asyncio
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from uuid import UUID, uuid4
+
+import msgspec
+import numpy as np
+
+from ampacity.errors import NotReady
+from ampacity.forecasting import Designs, ForecastSettings
+from ampacity.network import Direction, Network
+from ampacity.operations.decide import KIND_OF, Decided, Outlook, decide
+from ampacity.operations.forecast import GROUPS_AT_ONCE, Plan, forecasts, nearest_cell, weather_window
+from ampacity.operations.outlook import Gathered, kept_levels
+from ampacity.operations.settings import CycleSettings
+from ampacity.operations.stages import Stages
+from ampacity.operations.summary import summarise
+from ampacity.ports import (
+    ConnectedPeers,
+    CycleRecord,
+    CycleStore,
+    DecisionWriter,
+    Floats,
+    GridStore,
+    Held,
+    JsonObject,
+    RequestStore,
+)
+from ampacity.timegrid import QUARTERS_PER_DAY, Window, floor_quarter, moment_of, quarter_at
+
+FALLBACK_EVERY = timedelta(days=1)
+
+
+@dataclass(frozen=True, kw_only=True)
+class CyclePorts:
+    """What a cycle needs of the outside world."""
+
+    grid: GridStore
+    cycles: CycleStore
+    requests: RequestStore
+    peers: ConnectedPeers
+
+
+async def run_cycle(
+    at: datetime, *, ports: CyclePorts, forecast: ForecastSettings, cycle: CycleSettings
+) -> CycleRecord:
+    """Decide the quarter hour in which a moment lies, once; gives the decision, whoever made it.
+
+    Raises:
+        NotReady: another server is at it, or there is no grid yet.
+        Conflict: another server took the slot over meanwhile.
+    """
+    slot = floor_quarter(at)
+    holder = uuid4()
+    if not await ports.cycles.claim_cycle(slot, holder, cycle.lease):
+        decided = await ports.cycles.decided_cycle(slot)
+        if decided is None:
+            raise NotReady(f"the cycle of {slot.isoformat()} is being decided by another server")
+        return decided
+    try:
+        await _decide_slot(slot, holder=holder, ports=ports, forecast=forecast, cycle=cycle)
+    except BaseException:
+        await asyncio.shield(ports.cycles.release_cycle(slot, holder))
+        raise
+    record = await ports.cycles.decided_cycle(slot)
+    assert record is not None
+    return record
+
+
+async def _decide_slot(
+    slot: datetime, *, holder: UUID, ports: CyclePorts, forecast: ForecastSettings, cycle: CycleSettings
+) -> None:
+    stages = Stages()
+    with stages.during("read"):
+        plan = await _plan(slot, ports, forecast, cycle)
+        held = await _held(plan, ports.requests)
+        need_wh = await _daily_need(plan, ports.grid)
+        connected = await ports.peers.connected_providers()
+    settings: JsonObject = {"cycle": msgspec.to_builtins(cycle), "risk": forecast.risk, "zone": forecast.zone.key}
+    async with ports.cycles.decide_cycle(slot, holder, slot, settings) as writer:
+        gathered = Gathered(plan)
+        async for block in forecasts(plan, grid=ports.grid, cycles=ports.cycles, stages=stages):
+            with stages.during("headroom"):
+                gathered.add(block)
+            with stages.during("write"):
+                await writer.forecast(block.elements.start, block.forecast, kept_levels(forecast))
+        outlook = gathered.outlook(need_wh)
+        with stages.during("allocate"):
+            decided = await asyncio.to_thread(decide, plan.network, outlook, held)
+        with stages.during("write"):
+            sent = await _write(writer, plan.network, outlook, decided, connected)
+        await writer.finish(summarise(plan, gathered, decided, sent), stages.seconds)
+
+
+async def _plan(slot: datetime, ports: CyclePorts, forecast: ForecastSettings, cycle: CycleSettings) -> Plan:
+    network = await ports.grid.network()
+    if not network.elements:
+        raise NotReady("there is no grid yet: import a folder first")
+    newest = await ports.cycles.fallback_made_at(slot)
+    origin = quarter_at(slot)
+    weather = await ports.grid.weather(weather_window(origin, cycle), moment_of(origin))
+    return Plan(
+        network=network,
+        limit_w=network.limit_w(cycle.power_factor),
+        weather=weather,
+        designs=Designs(weather, forecast),
+        cell=nearest_cell(network, weather),
+        origin=origin,
+        made_at=slot,
+        forecast=forecast,
+        cycle=cycle,
+        with_fallback=newest is None or slot - newest >= FALLBACK_EVERY,
+    )
+
+
+async def _held(plan: Plan, requests: RequestStore) -> dict[Direction, Held]:
+    window = Window(plan.origin, plan.cycle.horizon)
+    return {d: await requests.held(KIND_OF[d], len(plan.network.groups), window) for d in Direction}
+
+
+async def _daily_need(plan: Plan, grid: GridStore) -> Floats:
+    """Energy a day that each group is expected to want [Wh], (G,): the last week's mean, else a usual one."""
+    need_wh = plan.network.contracted_w(Direction.IMPORT) * plan.cycle.usual_need_h
+    if await grid.load_span("group") is None:
+        return need_wh
+    week = Window(plan.origin - 7 * QUARTERS_PER_DAY, 7 * QUARTERS_PER_DAY)
+    for first in range(0, len(need_wh), GROUPS_AT_ONCE):
+        groups = range(first, min(first + GROUPS_AT_ONCE, len(need_wh)))
+        used_w = (await grid.loads("group", groups, week, plan.made_at)).sum(axis=1)
+        known = (~np.isnan(used_w)).sum(axis=1) >= QUARTERS_PER_DAY
+        need_wh[first : groups.stop][known] = np.maximum(np.nanmean(used_w[known], axis=1), 0.0) * 24.0
+    return need_wh
+
+
+async def _write(
+    writer: DecisionWriter, network: Network, outlook: Outlook, decided: Decided, connected: Collection[int]
+) -> dict[str, int]:
+    """Write headroom, capacities and messages; gives the number of messages of each kind."""
+    for direction, headroom_w in outlook.headroom_w.items():
+        await writer.headroom(direction, outlook.steps, headroom_w)
+    for direction, headroom_w in outlook.fallback_headroom_w.items():
+        await writer.headroom(direction, outlook.fallback_steps, headroom_w, fallback=True)
+    provider = {p.provider_id: i for i, p in enumerate(network.providers)}
+    online = [g for g, group in enumerate(network.groups) if provider[group.provider_id] in connected]
+    sent: dict[str, int] = {}
+    for table in decided.tables:
+        await writer.capacities(table)
+        sent[table.kind.value] = await writer.send(table.kind, online)
+    return sent

@@ -1,0 +1,103 @@
+"""From headroom to what every group may use: shares, fallbacks, optimum."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from ampacity.allocation import Allocation, allocate, optimum
+from ampacity.network import Direction, ForecastKind, Network
+from ampacity.ports import CapacityTable, Floats, Held, Ints, Steps
+from ampacity.timegrid import QUARTERS_PER_DAY
+
+KIND_OF = {Direction.IMPORT: ForecastKind.CONSUMPTION, Direction.EXPORT: ForecastKind.GENERATION}
+FALLBACK_OF = {Direction.IMPORT: ForecastKind.FALLBACK_CONSUMPTION, Direction.EXPORT: ForecastKind.FALLBACK_GENERATION}
+WORKERS = 2
+FIRM_CAP = -2  # in `bound_by`: the fallback is not above the firm part
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outlook:
+    """What is known of the coming hours, for all elements."""
+
+    steps: Steps
+    headroom_w: Mapping[Direction, Floats]  # (E, 3, T)
+    pool_w: Mapping[Direction, Floats]  # (E, 3, T) the part of the headroom kept back for requests
+    median_w: Floats  # (E, 3, T) non-controllable load
+    fallback_steps: Steps
+    fallback_headroom_w: Mapping[Direction, Floats]  # (E, 3, H); empty where no new fallback is due
+    need_wh: Floats  # (G,) energy a day that each group is expected to want
+
+
+@dataclass(frozen=True, kw_only=True)
+class Decided:
+    """What every group may use, by kind."""
+
+    tables: tuple[CapacityTable, ...]
+
+    def table(self, kind: ForecastKind) -> CapacityTable | None:
+        return next((t for t in self.tables if t.kind is kind), None)
+
+
+def decide(network: Network, outlook: Outlook, held: Mapping[Direction, Held]) -> Decided:
+    """Decide all kinds of capacity for all groups."""
+    tables: list[CapacityTable] = []
+    for direction in Direction:
+        capacity_w, bound_by = share(network, outlook, direction, held[direction])
+        tables.append(
+            CapacityTable(kind=KIND_OF[direction], steps=outlook.steps, capacity_w=capacity_w, bound_by=bound_by)
+        )
+    tables.append(_optimum(network, outlook, tables[0]))
+    tables += [_fallback(network, outlook, direction) for direction in outlook.fallback_headroom_w]
+    return Decided(tables=tuple(tables))
+
+
+def share(network: Network, outlook: Outlook, direction: Direction, held: Held) -> tuple[Floats, Ints]:
+    """Share headroom among the groups: firm parts, then running grants, then the rest by contract.
+
+    The pool is kept back for requests; what was granted out of it stays with its group until
+    the grant ends.
+
+    Returns:
+        Capacity [W] and the element that bound it, both (G, T).
+    """
+    headroom_w = outlook.headroom_w[direction]
+    contract_w = network.contracted_w(direction)
+    quarters = headroom_w.shape[2]
+    firm_w = np.repeat(network.firm_w(direction)[:, None], quarters, axis=1)
+    cap_w = np.fmin(np.repeat(contract_w[:, None], quarters, axis=1), held.returned_w)
+    floor_w = np.minimum(firm_w, cap_w)
+    if not np.isnan(held.granted_w).all():
+        promised_w = np.fmax(floor_w, np.fmin(held.granted_w, cap_w))
+        floor_w = _fill(network, headroom_w, contract_w, floor_w, promised_w).allocated_w
+    loaded_w = network.behind(floor_w[:, None, :] * network.phase_share[:, :, None])
+    open_w = np.maximum(headroom_w - outlook.pool_w[direction], np.minimum(headroom_w, loaded_w))
+    found = _fill(network, open_w, contract_w, floor_w, cap_w)
+    return found.allocated_w, found.bound_by.astype(np.int64)
+
+
+def _fill(network: Network, headroom_w: Floats, weight: Floats, floor_w: Floats, cap_w: Floats) -> Allocation:
+    return allocate(
+        headroom_w, network.parent, network.element, network.phase_share, weight, floor_w, cap_w, workers=WORKERS
+    )
+
+
+def _optimum(network: Network, outlook: Outlook, consumption: CapacityTable) -> CapacityTable:
+    """The expected energy of a day, where it makes the element's load flattest, inside the capacity."""
+    element_w = outlook.median_w.sum(axis=1)[network.element].astype(float)
+    days = consumption.steps.count * consumption.steps.quarters / QUARTERS_PER_DAY
+    capacity_w = optimum(consumption.capacity_w.astype(float), (outlook.need_wh * days).astype(float), element_w)
+    return CapacityTable(
+        kind=ForecastKind.OPTIMUM, steps=consumption.steps, capacity_w=capacity_w, bound_by=consumption.bound_by
+    )
+
+
+def _fallback(network: Network, outlook: Outlook, direction: Direction) -> CapacityTable:
+    """What stays safe while we are silent: the firm part, less where the worst credible load leaves less."""
+    room_w = outlook.fallback_headroom_w[direction]
+    firm_w = np.repeat(network.firm_w(direction)[:, None], room_w.shape[2], axis=1)
+    found = _fill(network, room_w, network.contracted_w(direction), np.zeros_like(firm_w), firm_w)
+    bound_by = np.where(found.bound_by < 0, FIRM_CAP, found.bound_by)
+    return CapacityTable(
+        kind=FALLBACK_OF[direction], steps=outlook.fallback_steps, capacity_w=found.allocated_w, bound_by=bound_by
+    )

@@ -1,0 +1,58 @@
+"""How a publication cycle works; the sections `forecast` and `cycle` of the settings."""
+
+from datetime import timedelta
+
+import msgspec
+
+from ampacity.timegrid import QUARTERS_PER_HOUR
+
+
+class CycleSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The publication cycle: horizons, margins, what is kept back."""
+
+    horizon_h: int = 30
+    """How far ahead capacities reach [h]; a provider holds at least 24 h of them between two cycles."""
+    fallback_days: int = 8
+    """How far ahead fallbacks reach [days]; at least 7 of them are left when the next ones are made."""
+    power_factor: float = 0.95
+    """Assumed where a rating in A or VA becomes a limit in W."""
+    extra_margin_w: float = 0.0
+    """Kept free on each phase of each element, beside the calibrated margin [W]."""
+    pool_fraction: float = 0.5
+    """Kept back for those who ask for more: this part of the gap between the .95 and the risk quantile."""
+    measurement_delay_min: int = 0
+    """How long after the end of a quarter its measurements arrive [min]."""
+    refit_after_h: int = 24
+    """Age at which a forecast model is fitted again [h]."""
+    history_days: int = 56
+    """How much history a fit reads [days]."""
+    usual_need_h: float = 3.0
+    """Expected daily energy of a group of which no use is known: so many hours at its contract [h]."""
+    lease_s: float = 120.0
+    """How long a server may work on a cycle before another one takes it over [s]."""
+
+    def __post_init__(self) -> None:
+        rules = {
+            "horizon_h": 24 <= self.horizon_h <= 168,
+            "fallback_days": 8 <= self.fallback_days <= 30,
+            "power_factor": 0 < self.power_factor <= 1,
+            "extra_margin_w": self.extra_margin_w >= 0,
+            "pool_fraction": 0 <= self.pool_fraction <= 1,
+            "measurement_delay_min": self.measurement_delay_min >= 0,
+            "refit_after_h": self.refit_after_h > 0,
+            "history_days": self.history_days >= 14,
+            "usual_need_h": self.usual_need_h >= 0,
+            "lease_s": self.lease_s > 0,
+        }
+        for name, holds in rules.items():
+            if not holds:
+                raise ValueError(f"{name} is {getattr(self, name)}, which is outside of its range")
+
+    @property
+    def horizon(self) -> int:
+        """Quarters that capacities reach ahead."""
+        return self.horizon_h * QUARTERS_PER_HOUR
+
+    @property
+    def lease(self) -> timedelta:
+        return timedelta(seconds=self.lease_s)

@@ -1,0 +1,54 @@
+"""A cycle in a few figures, for people and programs."""
+
+import numpy as np
+
+from ampacity.network import Direction, ForecastKind
+from ampacity.operations.decide import Decided
+from ampacity.operations.forecast import Plan
+from ampacity.operations.outlook import Gathered
+from ampacity.ports import Floats, JsonObject
+from ampacity.timegrid import moment_of
+
+TIGHTEST = 5
+
+
+def summarise(plan: Plan, gathered: Gathered, decided: Decided, sent: dict[str, int]) -> JsonObject:
+    """What the cycle rested on and what it decided."""
+    consumption = decided.table(ForecastKind.CONSUMPTION)
+    assert consumption is not None
+    return {
+        "elements": len(plan.network.elements),
+        "groups": len(plan.network.groups),
+        "refitted": gathered.refitted,
+        "marks": dict(gathered.marks),
+        "sources": gathered.sources(),
+        "weather": _weather_words(plan),
+        "allocated_w": round(float(consumption.capacity_w[:, 0].sum()), 1),
+        "messages": sum(sent.values()),
+        "sent": dict(sent),
+        "tightest": _tightest(plan, gathered.headroom_w[Direction.IMPORT]),
+    }
+
+
+def _tightest(plan: Plan, room_w: Floats) -> list[JsonObject]:
+    """The elements with the least import headroom in one of the coming quarters."""
+    least_w = np.where(plan.limit_w > 0, room_w.min(axis=2), np.inf).min(axis=1)
+    return [_tightest_quarter(plan, room_w, int(e)) for e in np.argsort(least_w, kind="stable")[:TIGHTEST]]
+
+
+def _tightest_quarter(plan: Plan, room_w: Floats, e: int) -> JsonObject:
+    by_phase = np.where((plan.limit_w[e] > 0)[:, None], room_w[e], np.inf)
+    phase, step = np.unravel_index(int(np.argmin(by_phase)), by_phase.shape)
+    return {
+        "element_id": plan.network.elements[e].element_id,
+        "phase": int(phase) + 1,
+        "start": moment_of(plan.origin + int(step)).isoformat(),
+        "headroom_w": round(float(by_phase[phase, step]), 1),
+        "limit_w": round(float(plan.limit_w[e, phase]), 1),
+    }
+
+
+def _weather_words(plan: Plan) -> str:
+    if not len(plan.weather.latitude):
+        return "none"
+    return "known beforehand (issue times unknown)" if plan.weather.perfect else "as known at the time"

@@ -1,0 +1,249 @@
+"""What the operations need of the outside world."""
+
+from collections.abc import Collection, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Literal, Protocol
+from uuid import UUID
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ampacity.forecasting import LoadForecast, Weather
+from ampacity.network import Direction, ForecastKind, Network
+from ampacity.timegrid import Window
+
+Floats = NDArray[np.floating]
+Ints = NDArray[np.int64]
+Subject = Literal["element", "group"]
+JsonValue = str | int | float | bool | None | Sequence["JsonValue"] | Mapping[str, "JsonValue"]
+JsonObject = Mapping[str, JsonValue]
+
+
+class Clock(Protocol):
+    """What time it is, aware UTC: of the data, or of the wall."""
+
+    def __call__(self) -> datetime: ...
+
+
+class Series(Protocol):
+    """A window of loads: `load_w` (N, 3, T) [W], NaN where nothing is given."""
+
+    @property
+    def window(self) -> Window: ...
+    @property
+    def load_w(self) -> NDArray[np.float32]: ...
+
+
+class WeatherRows(Protocol):
+    """Weather as it came, a row for each place, time and issue; (N,) arrays."""
+
+    @property
+    def available_at(self) -> NDArray[np.datetime64]: ...  # NaT: unknown
+    @property
+    def valid_at(self) -> NDArray[np.datetime64]: ...
+    @property
+    def latitude(self) -> Floats: ...
+    @property
+    def longitude(self) -> Floats: ...
+    @property
+    def temperature_c(self) -> Floats: ...
+    @property
+    def global_radiation_w_m2(self) -> Floats: ...
+    @property
+    def wind_speed_m_s(self) -> Floats: ...
+
+
+class Input(Protocol):
+    """A checked input: a grid and its series, in the order of the grid's records."""
+
+    @property
+    def network(self) -> Network: ...
+    @property
+    def measurements(self) -> Series: ...
+    @property
+    def group_measurements(self) -> Series: ...
+    @property
+    def weather(self) -> WeatherRows: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Imported:
+    """What an import changed."""
+
+    records_added: int
+    records_changed: int
+    values_added: int
+    values_corrected: int
+    weather_added: int
+
+    @property
+    def is_nothing(self) -> bool:
+        return not any(
+            (
+                self.records_added,
+                self.records_changed,
+                self.values_added,
+                self.values_corrected,
+                self.weather_added,
+            )
+        )
+
+
+class GridStore(Protocol):
+    """The grid and its series."""
+
+    async def take_in(self, given: Input, corrected_at: datetime) -> Imported:
+        """Store an input, all of it or nothing; what is stored already is left as it is.
+
+        A value that differs from the stored one is kept beside it, as known from `corrected_at` on.
+
+        Raises:
+            Unsuitable: with what is stored it would be no grid, or weather contradicts what is stored.
+        """
+        ...
+
+    async def measure(
+        self, subject: Subject, first_no: int, window: Window, load_w: Floats, known_at: datetime
+    ) -> None:
+        """Store new values [W], shape (subjects, 3, T)."""
+        ...
+
+    async def network(self) -> Network:
+        """The grid as it is now; an index is the stored number."""
+        ...
+
+    async def loads(self, subject: Subject, numbers: range, window: Window, known_at: datetime) -> Floats:
+        """Mean power [W], shape (subjects, 3, T); NaN where nothing was known."""
+        ...
+
+    async def load_span(self, subject: Subject = "element") -> Window | None:
+        """The window that holds all stored values; None where there is none."""
+        ...
+
+    async def weather(self, window: Window, known_at: datetime) -> Weather:
+        """Weather of all cells as it was known at a moment, on start-stamped quarters."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Steps:
+    """A run of equal steps: `count` of them, each `quarters` long, from quarter `first` on."""
+
+    first: int
+    count: int
+    quarters: int = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CapacityTable:
+    """Capacities of one kind for groups 0..G-1: `capacity_w` (G, S) [W], `bound_by` (G, S) element number."""
+
+    kind: ForecastKind
+    steps: Steps
+    capacity_w: Floats
+    bound_by: Ints
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CycleRecord:
+    """A decided cycle."""
+
+    slot: datetime
+    decision_id: int
+    made_at: datetime
+    summary: JsonObject
+    stages: Mapping[str, float]
+
+
+class DecisionWriter(Protocol):
+    """Writes one decision; nothing of it is there before all of it is."""
+
+    @property
+    def decision_id(self) -> int: ...
+
+    async def forecast(self, first_no: int, forecast: LoadForecast, levels: Sequence[float]) -> None:
+        """Keep these quantiles of the forecast of a block of elements."""
+        ...
+
+    async def headroom(self, direction: Direction, steps: Steps, headroom_w: Floats, *, fallback: bool = False) -> None:
+        """Per element, phase and step [W], shape (E, 3, S)."""
+        ...
+
+    async def capacities(self, table: CapacityTable, groups: Sequence[int] | None = None) -> None:
+        """Capacities of all groups, or of the numbered ones (rows in that order)."""
+        ...
+
+    async def send(self, kind: ForecastKind, groups: Sequence[int], correlation_id: str | None = None) -> int:
+        """Put the messages of these groups into the outbox; gives how many."""
+        ...
+
+    async def finish(self, summary: JsonObject, stages: Mapping[str, float]) -> None: ...
+
+
+class CycleStore(Protocol):
+    """Slots, decisions and models."""
+
+    async def claim_cycle(self, slot: datetime, holder: UUID, lease: timedelta) -> bool:
+        """Take a slot on; false where another one holds it or it is decided."""
+        ...
+
+    async def release_cycle(self, slot: datetime, holder: UUID) -> None: ...
+
+    async def decided_cycle(self, slot: datetime) -> CycleRecord | None: ...
+
+    async def last_cycle(self) -> CycleRecord | None: ...
+
+    def decide_cycle(
+        self, slot: datetime, holder: UUID, made_at: datetime, settings: JsonObject
+    ) -> AbstractAsyncContextManager[DecisionWriter]:
+        """Open the decision of a claimed slot; Conflict where another one decided it meanwhile."""
+        ...
+
+    async def newest_capacities(self, groups: int, made_before: datetime) -> Mapping[ForecastKind, CapacityTable]:
+        """What the newest decision says of each kind."""
+        ...
+
+    async def model_ages(self, at: datetime) -> Mapping[int, tuple[int, datetime]]:
+        """Elements and time of the newest model of each block, by the number of its first element."""
+        ...
+
+    async def model(self, first_no: int, at: datetime) -> bytes | None: ...
+
+    async def keep_model(
+        self, first_no: int, elements: int, made_at: datetime, settings: JsonObject, state: bytes
+    ) -> None: ...
+
+    async def fallback_made_at(self, before: datetime) -> datetime | None:
+        """When the newest fallback was decided, at or before a time."""
+        ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class Held:
+    """What requests decided before let groups hold [W], (G, T); NaN where there is none."""
+
+    granted_w: Floats  # at least this
+    returned_w: Floats  # at most this
+
+    @classmethod
+    def nothing(cls, groups: int, quarters: int) -> "Held":
+        none = np.full((groups, quarters), np.nan, np.float32)
+        return cls(granted_w=none, returned_w=none.copy())
+
+
+class RequestStore(Protocol):
+    """What providers asked for."""
+
+    async def held(self, kind: ForecastKind, groups: int, window: Window) -> Held:
+        """What decided requests let groups hold in a window."""
+        ...
+
+
+class ConnectedPeers(Protocol):
+    """Who can be told something now."""
+
+    async def connected_providers(self) -> Collection[int]:
+        """Numbers of the providers whose peer is connected."""
+        ...

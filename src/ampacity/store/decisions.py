@@ -1,0 +1,150 @@
+"""Slots and decisions: one winner for each slot, a decision with its messages in one transaction."""
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import asyncpg
+import numpy as np
+
+from ampacity.errors import Conflict
+from ampacity.forecasting import LoadForecast
+from ampacity.network import Direction, ForecastKind
+from ampacity.ports import CapacityTable, Floats, Ints, JsonObject, Steps
+from ampacity.store.pool import Connection
+from ampacity.store.sql import sql
+
+_FLOAT = np.dtype("<f4")
+_INT = np.dtype("<i4")
+_ROWS_PER_BLOCK = 1024
+
+FORECAST_COLUMNS = ["decision_id", "first_no", "subjects", "first_quarter", "quarters", "levels", "source", "load_w"]
+HEADROOM_COLUMNS = [
+    "decision_id", "direction", "first_no", "subjects", "first_quarter", "steps", "step_quarters", "headroom_w",
+]  # fmt: skip
+ALLOCATION_COLUMNS = [
+    "decision_id", "kind", "first_no", "subjects", "first_quarter", "steps", "step_quarters", "capacity_w", "bound_by",
+]  # fmt: skip
+
+
+class PostgresDecision:
+    """Writes one decision inside an open transaction."""
+
+    def __init__(self, connection: Connection, decision_id: int, owners: Mapping[int, int]) -> None:
+        self._connection = connection
+        self._owners = owners
+        self.decision_id = decision_id
+        self.summary: JsonObject = {}
+        self.stages: Mapping[str, float] = {}
+
+    async def forecast(self, first_no: int, forecast: LoadForecast, levels: Sequence[float]) -> None:
+        load_w = np.stack([forecast.at(level) for level in levels])
+        record = (
+            self.decision_id, first_no, load_w.shape[1], forecast.window.first, forecast.window.count,
+            list(levels), forecast.source.astype("u1").tobytes(), _bytes(load_w),
+        )  # fmt: skip
+        await self._connection.copy_records_to_table("forecast_block", records=[record], columns=FORECAST_COLUMNS)
+
+    async def headroom(self, direction: Direction, steps: Steps, headroom_w: Floats, *, fallback: bool = False) -> None:
+        name = f"fallback_{direction.value}" if fallback else direction.value
+        records = [
+            (
+                self.decision_id, name, first, rows.shape[0], steps.first, steps.count, steps.quarters, _bytes(rows),
+            )
+            for first, rows in _row_blocks(headroom_w)
+        ]  # fmt: skip
+        await self._connection.copy_records_to_table("headroom_block", records=records, columns=HEADROOM_COLUMNS)
+
+    async def capacities(self, table: CapacityTable, groups: Sequence[int] | None = None) -> None:
+        runs = [(0, slice(None))] if groups is None else [(no, slice(i, i + 1)) for i, no in enumerate(groups)]
+        records = [
+            (
+                self.decision_id, table.kind.value, start + first, rows.shape[0], table.steps.first, table.steps.count,
+                table.steps.quarters, _bytes(rows), bound.astype(_INT).tobytes(),
+            )
+            for start, where in runs
+            for (first, rows), (_, bound) in zip(
+                _row_blocks(table.capacity_w[where]), _row_blocks(table.bound_by[where]), strict=True
+            )
+        ]  # fmt: skip
+        await self._connection.copy_records_to_table("allocation_block", records=records, columns=ALLOCATION_COLUMNS)
+
+    async def send(self, kind: ForecastKind, groups: Sequence[int], correlation_id: str | None = None) -> int:
+        records = [(self.decision_id, kind.value, self._owners[g], g, correlation_id) for g in groups]
+        columns = ["decision_id", "kind", "provider_no", "group_no", "correlation_id"]
+        await self._connection.copy_records_to_table("outbound_forecast", records=records, columns=columns)
+        return len(records)
+
+    async def finish(self, summary: JsonObject, stages: Mapping[str, float]) -> None:
+        self.summary, self.stages = summary, stages
+
+
+@asynccontextmanager
+async def open_decision(
+    connection: Connection, kind: str, made_at: datetime, settings: JsonObject
+) -> AsyncIterator[PostgresDecision]:
+    """A decision in a transaction of its own; it is there when the block ends without an error."""
+    async with connection.transaction():
+        decision_id = await connection.fetchval(sql("add_decision"), kind, made_at, settings)
+        owners = {r["group_no"]: r["provider_no"] for r in await connection.fetch(sql("group_owners"))}
+        decision = PostgresDecision(connection, decision_id, owners)
+        yield decision
+        await connection.execute(sql("finish_decision"), decision_id, decision.summary)
+
+
+@asynccontextmanager
+async def open_cycle_decision(
+    connection: Connection, slot: datetime, holder: UUID, made_at: datetime, settings: JsonObject
+) -> AsyncIterator[PostgresDecision]:
+    """The decision of a claimed slot.
+
+    Raises:
+        Conflict: the slot was taken over meanwhile; nothing is written.
+    """
+    async with open_decision(connection, "cycle", made_at, settings) as decision:
+        yield decision
+        bound = await connection.fetchval(
+            sql("finish_cycle"), slot, holder, decision.decision_id, dict(decision.stages)
+        )
+        if bound is None:
+            raise Conflict(f"the cycle of {slot.isoformat()} was taken over by another server")
+
+
+def join_capacities(rows: Sequence[asyncpg.Record], groups: int) -> dict[ForecastKind, CapacityTable]:
+    """One table for each kind: the cycle's blocks, and on top of them what was decided since, in that order."""
+    tables: dict[ForecastKind, CapacityTable] = {}
+    for kind in {r["kind"] for r in rows}:
+        mine = [r for r in rows if r["kind"] == kind]
+        newest = next(r for r in mine if r["is_cycle"])
+        steps = Steps(first=newest["first_quarter"], count=newest["steps"], quarters=newest["step_quarters"])
+        capacity_w = np.full((groups, steps.count), np.nan, np.float32)
+        bound_by = np.full((groups, steps.count), -1, np.int64)
+        for row in mine:
+            _lay(row, steps, capacity_w, bound_by)
+        tables[ForecastKind(kind)] = CapacityTable(
+            kind=ForecastKind(kind), steps=steps, capacity_w=capacity_w, bound_by=bound_by
+        )
+    return tables
+
+
+def _lay(row: asyncpg.Record, steps: Steps, capacity_w: Floats, bound_by: Ints) -> None:
+    shape = (row["subjects"], row["steps"])
+    if row["step_quarters"] != steps.quarters:
+        return
+    shift = (row["first_quarter"] - steps.first) // steps.quarters
+    source = slice(max(0, -shift), max(0, min(row["steps"], steps.count - shift)))
+    target = slice(source.start + shift, source.stop + shift)
+    rows = slice(row["first_no"], row["first_no"] + row["subjects"])
+    if source.start < source.stop:
+        capacity_w[rows, target] = np.frombuffer(row["capacity_w"], _FLOAT).reshape(shape)[:, source]
+        bound_by[rows, target] = np.frombuffer(row["bound_by"], _INT).reshape(shape)[:, source]
+
+
+def _row_blocks(values: Floats | Ints) -> list[tuple[int, Any]]:
+    return [(first, values[first : first + _ROWS_PER_BLOCK]) for first in range(0, values.shape[0], _ROWS_PER_BLOCK)]
+
+
+def _bytes(values: Floats) -> bytes:
+    return np.ascontiguousarray(values, _FLOAT).tobytes()

@@ -1,0 +1,100 @@
+"""The ports on PostgreSQL: each call takes a connection of the pool for itself."""
+
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from ampacity.forecasting import Weather
+from ampacity.network import ForecastKind, Network
+from ampacity.ports import CapacityTable, CycleRecord, Floats, Imported, Input, JsonObject, Subject
+from ampacity.store import grid, series, taking_in
+from ampacity.store.decisions import PostgresDecision, join_capacities, open_cycle_decision
+from ampacity.store.pool import Pool
+from ampacity.store.sql import sql
+from ampacity.store.weather import read_weather
+from ampacity.timegrid import Window
+
+
+class PostgresGrid:
+    """The grid and its series."""
+
+    def __init__(self, pool: Pool) -> None:
+        self._pool = pool
+
+    async def take_in(self, given: Input, corrected_at: datetime) -> Imported:
+        async with self._pool.acquire() as connection:
+            return await taking_in.take_in(connection, given, corrected_at)
+
+    async def measure(
+        self, subject: Subject, first_no: int, window: Window, load_w: Floats, known_at: datetime
+    ) -> None:
+        async with self._pool.acquire() as connection, connection.transaction():
+            await series.write_load(connection, subject, first_no, window, load_w, known_at)
+
+    async def network(self) -> Network:
+        async with self._pool.acquire() as connection:
+            return await grid.read_network(connection)
+
+    async def loads(self, subject: Subject, numbers: range, window: Window, known_at: datetime) -> Floats:
+        async with self._pool.acquire() as connection:
+            return await series.read_load(connection, subject, numbers, window, known_at)
+
+    async def load_span(self, subject: Subject = "element") -> Window | None:
+        async with self._pool.acquire() as connection:
+            return await series.load_span(connection, subject)
+
+    async def weather(self, window: Window, known_at: datetime) -> Weather:
+        async with self._pool.acquire() as connection:
+            return await read_weather(connection, window, known_at)
+
+
+class PostgresCycles:
+    """Slots, decisions and models."""
+
+    def __init__(self, pool: Pool) -> None:
+        self._pool = pool
+
+    async def claim_cycle(self, slot: datetime, holder: UUID, lease: timedelta) -> bool:
+        return await self._pool.fetchval(sql("claim_cycle"), slot, holder, lease) is not None
+
+    async def release_cycle(self, slot: datetime, holder: UUID) -> None:
+        await self._pool.execute(sql("release_cycle"), slot, holder)
+
+    async def decided_cycle(self, slot: datetime) -> CycleRecord | None:
+        row = await self._pool.fetchrow(sql("decision_summary"), slot)
+        return None if row is None else CycleRecord(**row)
+
+    async def last_cycle(self) -> CycleRecord | None:
+        row = await self._pool.fetchrow(sql("last_cycle"))
+        return None if row is None else CycleRecord(**row)
+
+    @asynccontextmanager
+    async def decide_cycle(
+        self, slot: datetime, holder: UUID, made_at: datetime, settings: JsonObject
+    ) -> AsyncIterator[PostgresDecision]:
+        async with (
+            self._pool.acquire() as connection,
+            open_cycle_decision(connection, slot, holder, made_at, settings) as decision,
+        ):
+            yield decision
+
+    async def newest_capacities(self, groups: int, made_before: datetime) -> Mapping[ForecastKind, CapacityTable]:
+        return join_capacities(await self._pool.fetch(sql("newest_allocation_blocks"), made_before), groups)
+
+    async def fallback_made_at(self, before: datetime) -> datetime | None:
+        made_at: datetime | None = await self._pool.fetchval(sql("fallback_made_at"), before)
+        return made_at
+
+    async def model_ages(self, at: datetime) -> Mapping[int, tuple[int, datetime]]:
+        rows = await self._pool.fetch(sql("model_ages"), at)
+        return {r["first_no"]: (r["elements"], r["made_at"]) for r in rows}
+
+    async def model(self, first_no: int, at: datetime) -> bytes | None:
+        state: bytes | None = await self._pool.fetchval(sql("model_state"), first_no, at)
+        return state
+
+    async def keep_model(
+        self, first_no: int, elements: int, made_at: datetime, settings: JsonObject, state: bytes
+    ) -> None:
+        await self._pool.execute(sql("keep_model"), first_no, elements, made_at, settings, state)
