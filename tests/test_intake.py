@@ -348,8 +348,10 @@ def test_a_series_of_another_rhythm_is_one_fault(folder):
     (folder / "measurements.csv").write_text(series("c", 20, [1, 2, 3, 4, 5]))
 
     assert faults_of(folder) == [
-        "measurements.csv, line 2, column start: most readings of this element are not "
-        "5, 10, 15, 30 or 60 minutes apart"
+        (
+            "measurements.csv, line 2, column start: most readings of this element are not "
+            "5, 10, 15, 30 or 60 minutes apart"
+        )
     ]
 
 
