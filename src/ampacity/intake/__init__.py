@@ -1,6 +1,7 @@
 """The files that people bring: read, checked as a whole, every fault listed by file, line and column."""
 
+from ampacity.intake.bundled import DEMO_DISTRICT, bundled_folder
 from ampacity.intake.folder import read_folder
 from ampacity.intake.types import InputFolder, LoadSeries, WeatherTable
 
-__all__ = ["InputFolder", "LoadSeries", "WeatherTable", "read_folder"]
+__all__ = ["DEMO_DISTRICT", "InputFolder", "LoadSeries", "WeatherTable", "bundled_folder", "read_folder"]
