@@ -163,6 +163,10 @@ class DecisionWriter(Protocol):
     @property
     def decision_id(self) -> int: ...
 
+    async def close_gate(self) -> None:
+        """Until this decision is there, nobody decides on requests."""
+        ...
+
     async def forecast(self, first_no: int, forecast: LoadForecast, levels: Sequence[float]) -> None:
         """Keep these quantiles of the forecast of a block of elements."""
         ...
@@ -233,11 +237,61 @@ class Held:
         return cls(granted_w=none, returned_w=none.copy())
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WaitingRequest:
+    """A provider's request that waits for a decision: `wanted_w` (quarters,) [W], NaN where nothing is asked."""
+
+    request_no: int
+    group_no: int
+    kind: ForecastKind
+    request_id: str
+    received_at: datetime
+    first_quarter: int
+    wanted_w: Floats
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RequestOutcome:
+    """What a request came to; `held_w` (quarters,) from `first_quarter` on, NaN where it says nothing."""
+
+    request: WaitingRequest
+    step: str  # granted, partly, refused, returned
+    reason: str
+    detail: JsonObject
+    first_quarter: int
+    granted_w: Floats  # at least this from now on
+    returned_w: Floats  # at most this
+
+
+class RequestWriter(DecisionWriter, Protocol):
+    """Writes a decision on requests."""
+
+    async def outcome(self, outcome: RequestOutcome, at: datetime) -> None: ...
+
+
+class Gate(Protocol):
+    """An open gate: nobody else decides on requests meanwhile."""
+
+    async def waiting(self) -> Sequence[WaitingRequest]: ...
+
+    async def headroom(self, direction: Direction, made_before: datetime) -> tuple[Window, Floats] | None:
+        """Headroom of the newest cycle [W], (E, 3, T) over its window; None where there is no cycle."""
+        ...
+
+    async def capacities(self, groups: int, made_before: datetime) -> Mapping[ForecastKind, CapacityTable]: ...
+
+    def decide(self, made_at: datetime, settings: JsonObject) -> AbstractAsyncContextManager[RequestWriter]: ...
+
+
 class RequestStore(Protocol):
     """What providers asked for."""
 
     async def held(self, kind: ForecastKind, groups: int, window: Window) -> Held:
         """What decided requests let groups hold in a window."""
+        ...
+
+    def gate(self) -> AbstractAsyncContextManager[Gate]:
+        """Decide on requests in one transaction, alone."""
         ...
 
 

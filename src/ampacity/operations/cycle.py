@@ -76,7 +76,6 @@ async def _decide_slot(
     stages = Stages()
     with stages.during("read"):
         plan = await _plan(slot, ports, forecast, cycle)
-        held = await _held(plan, ports.requests)
         need_wh = await _daily_need(plan, ports.grid)
         connected = await ports.peers.connected_providers()
     settings: JsonObject = {"cycle": msgspec.to_builtins(cycle), "risk": forecast.risk, "zone": forecast.zone.key}
@@ -88,6 +87,9 @@ async def _decide_slot(
             with stages.during("write"):
                 await writer.forecast(block.elements.start, block.forecast, kept_levels(forecast))
         outlook = gathered.outlook(need_wh)
+        with stages.during("wait for requests"):
+            await writer.close_gate()
+            held = await _held(plan, ports.requests)
         with stages.during("allocate"):
             decided = await asyncio.to_thread(decide, plan.network, outlook, held)
         with stages.during("write"):

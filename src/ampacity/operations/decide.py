@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ampacity.allocation import Allocation, allocate, optimum
 from ampacity.network import Direction, ForecastKind, Network
@@ -73,7 +74,15 @@ def share(network: Network, outlook: Outlook, direction: Direction, held: Held) 
     loaded_w = network.behind(floor_w[:, None, :] * network.phase_share[:, :, None])
     open_w = np.maximum(headroom_w - outlook.pool_w[direction], np.minimum(headroom_w, loaded_w))
     found = _fill(network, open_w, contract_w, floor_w, cap_w)
-    return found.allocated_w, found.bound_by.astype(np.int64)
+    return whole_watts(found.allocated_w), found.bound_by.astype(np.int64)
+
+
+def whole_watts(power_w: Floats) -> NDArray[np.float32]:
+    """Rounded down to whole watts, and never up where float32 is coarser than that (beyond 16 MW)."""
+    down = np.floor(power_w + 1e-6)
+    stored = down.astype(np.float32)
+    exact: NDArray[np.float32] = np.where(stored > down, np.nextafter(stored, np.float32(0)), stored)
+    return exact
 
 
 def _fill(network: Network, headroom_w: Floats, weight: Floats, floor_w: Floats, cap_w: Floats) -> Allocation:
@@ -88,7 +97,10 @@ def _optimum(network: Network, outlook: Outlook, consumption: CapacityTable) -> 
     days = consumption.steps.count * consumption.steps.quarters / QUARTERS_PER_DAY
     capacity_w = optimum(consumption.capacity_w.astype(float), (outlook.need_wh * days).astype(float), element_w)
     return CapacityTable(
-        kind=ForecastKind.OPTIMUM, steps=consumption.steps, capacity_w=capacity_w, bound_by=consumption.bound_by
+        kind=ForecastKind.OPTIMUM,
+        steps=consumption.steps,
+        capacity_w=whole_watts(capacity_w),
+        bound_by=consumption.bound_by,
     )
 
 
@@ -99,5 +111,8 @@ def _fallback(network: Network, outlook: Outlook, direction: Direction) -> Capac
     found = _fill(network, room_w, network.contracted_w(direction), np.zeros_like(firm_w), firm_w)
     bound_by = np.where(found.bound_by < 0, FIRM_CAP, found.bound_by)
     return CapacityTable(
-        kind=FALLBACK_OF[direction], steps=outlook.fallback_steps, capacity_w=found.allocated_w, bound_by=bound_by
+        kind=FALLBACK_OF[direction],
+        steps=outlook.fallback_steps,
+        capacity_w=whole_watts(found.allocated_w),
+        bound_by=bound_by,
     )

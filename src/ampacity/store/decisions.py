@@ -34,10 +34,13 @@ class PostgresDecision:
 
     def __init__(self, connection: Connection, decision_id: int, owners: Mapping[int, int]) -> None:
         self._connection = connection
-        self._owners = owners
+        self.owners = owners
         self.decision_id = decision_id
         self.summary: JsonObject = {}
         self.stages: Mapping[str, float] = {}
+
+    async def close_gate(self) -> None:
+        await self._connection.execute(sql("lock_negotiation"))
 
     async def forecast(self, first_no: int, forecast: LoadForecast, levels: Sequence[float]) -> None:
         load_w = np.stack([forecast.at(level) for level in levels])
@@ -72,7 +75,7 @@ class PostgresDecision:
         await self._connection.copy_records_to_table("allocation_block", records=records, columns=ALLOCATION_COLUMNS)
 
     async def send(self, kind: ForecastKind, groups: Sequence[int], correlation_id: str | None = None) -> int:
-        records = [(self.decision_id, kind.value, self._owners[g], g, correlation_id) for g in groups]
+        records = [(self.decision_id, kind.value, self.owners[g], g, correlation_id) for g in groups]
         columns = ["decision_id", "kind", "provider_no", "group_no", "correlation_id"]
         await self._connection.copy_records_to_table("outbound_forecast", records=records, columns=columns)
         return len(records)

@@ -1,14 +1,22 @@
 """What providers asked for, and what it lets their groups hold."""
 
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from datetime import datetime
+
 import numpy as np
 
-from ampacity.network import ForecastKind
-from ampacity.ports import Held
-from ampacity.store.pool import Pool
+from ampacity.network import PHASES, Direction, ForecastKind
+from ampacity.ports import CapacityTable, Floats, Held, JsonObject, RequestOutcome, WaitingRequest
+from ampacity.store.decisions import PostgresDecision, join_capacities, open_decision
+from ampacity.store.pool import Connection, Pool
 from ampacity.store.sql import sql
 from ampacity.timegrid import Window
 
 _FLOAT = np.dtype("<f4")
+_OUTCOME_COLUMNS = [
+    "request_no", "is_return", "decision_id", "group_no", "kind", "first_quarter", "quarters", "held_w",
+]  # fmt: skip
 
 
 class PostgresRequests:
@@ -19,17 +27,84 @@ class PostgresRequests:
 
     async def held(self, kind: ForecastKind, groups: int, window: Window) -> Held:
         held = Held.nothing(groups, window.count)
-        rows = await self._pool.fetch(sql("running_outcomes"), kind.value, window.first, window.end)
-        for row in rows:
+        for row in await self._pool.fetch(sql("running_outcomes"), kind.value, window.first, window.end):
             values = np.frombuffer(row["held_w"], _FLOAT)
-            start, stop = (
-                max(row["first_quarter"], window.first),
-                min(row["first_quarter"] + row["quarters"], window.end),
-            )
+            start, stop = max(row["first_quarter"], window.first), min(row["first_quarter"] + len(values), window.end)
             said = values[start - row["first_quarter"] : stop - row["first_quarter"]]
             where = slice(start - window.first, stop - window.first)
-            into, other = (held.returned_w, held.granted_w) if row["is_return"] else (held.granted_w, held.returned_w)
+            into, other = held.granted_w, held.returned_w
+            if row["is_return"]:
+                into, other = other, into
             says = ~np.isnan(said)
             into[row["group_no"], where][says] = said[says]
             other[row["group_no"], where][says] = np.nan  # the newest word on a quarter holds
         return held
+
+    @asynccontextmanager
+    async def gate(self) -> AsyncIterator["PostgresGate"]:
+        async with self._pool.acquire() as connection, connection.transaction():
+            await connection.execute(sql("lock_negotiation"))
+            yield PostgresGate(connection)
+
+
+class PostgresGate:
+    """An open gate on one connection."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    async def waiting(self) -> Sequence[WaitingRequest]:
+        return [
+            WaitingRequest(
+                request_no=r["request_no"],
+                group_no=r["group_no"],
+                kind=ForecastKind(r["kind"]),
+                request_id=r["request_id"],
+                received_at=r["received_at"],
+                first_quarter=r["first_quarter"],
+                wanted_w=np.frombuffer(r["wanted_w"], _FLOAT),
+            )
+            for r in await self._connection.fetch(sql("undecided_requests"))
+        ]
+
+    async def headroom(self, direction: Direction, made_before: datetime) -> tuple[Window, Floats] | None:
+        rows = await self._connection.fetch(sql("newest_headroom_blocks"), made_before, direction.value)
+        if not rows:
+            return None
+        blocks = [np.frombuffer(r["headroom_w"], _FLOAT).reshape(r["subjects"], PHASES, r["steps"]) for r in rows]
+        return Window(rows[0]["first_quarter"], rows[0]["steps"]), np.concatenate(blocks)
+
+    async def capacities(self, groups: int, made_before: datetime) -> Mapping[ForecastKind, CapacityTable]:
+        return join_capacities(await self._connection.fetch(sql("newest_allocation_blocks"), made_before), groups)
+
+    @asynccontextmanager
+    async def decide(self, made_at: datetime, settings: JsonObject) -> AsyncIterator["PostgresRequestDecision"]:
+        async with open_decision(self._connection, "request", made_at, settings) as decision:
+            yield PostgresRequestDecision(self._connection, decision)
+
+
+class PostgresRequestDecision(PostgresDecision):
+    """Writes a decision on requests."""
+
+    def __init__(self, connection: Connection, decision: PostgresDecision) -> None:
+        super().__init__(connection, decision.decision_id, decision.owners)
+        self._outer = decision
+
+    async def finish(self, summary: JsonObject, stages: Mapping[str, float]) -> None:
+        await self._outer.finish(summary, stages)
+
+    async def outcome(self, outcome: RequestOutcome, at: datetime) -> None:
+        request = outcome.request
+        await self._connection.execute(
+            sql("add_request_event"),
+            request.request_no, outcome.step, at, self.decision_id, outcome.reason, outcome.detail,
+        )  # fmt: skip
+        records = [
+            (
+                request.request_no, is_return, self.decision_id, request.group_no, request.kind.value,
+                outcome.first_quarter, len(held_w), np.ascontiguousarray(held_w, _FLOAT).tobytes(),
+            )
+            for is_return, held_w in ((False, outcome.granted_w), (True, outcome.returned_w))
+            if not np.isnan(held_w).all()
+        ]  # fmt: skip
+        await self._connection.copy_records_to_table("request_outcome", records=records, columns=_OUTCOME_COLUMNS)

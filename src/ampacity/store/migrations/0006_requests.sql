@@ -35,16 +35,18 @@ create table request_event (
 create unique index request_decided_once on request_event (request_no) where step in ('granted', 'partly', 'refused', 'returned');
 create index request_event_story on request_event (request_no, event_no);
 
--- What a decided request lets its group hold, until the end of its last quarter.
+-- What a decided request lets its group hold, until the end of its last quarter: a row for the quarters
+-- in which it was given more, one for those in which it gave back.
 create table request_outcome (
-    request_no bigint primary key references capacity_request,
+    request_no bigint not null references capacity_request,
+    is_return boolean not null,
     decision_id bigint not null references decision,
     group_no int not null references capacity_group,
     kind forecast_kind not null,
-    is_return boolean not null,
     first_quarter int not null,
     quarters int not null,
     held_w bytea not null,
+    primary key (request_no, is_return),
     constraint held_fills_the_window check (octet_length(held_w) = quarters * 4)
 );
 create index request_outcome_running on request_outcome ((first_quarter + quarters), kind);

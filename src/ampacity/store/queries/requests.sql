@@ -4,3 +4,31 @@ select group_no, is_return, first_quarter, quarters, held_w
 from request_outcome
 where kind = $1 and first_quarter < $3 and first_quarter + quarters > $2
 order by decision_id, request_no;
+
+-- name: lock_negotiation
+-- One decision on requests at a time.
+select pg_advisory_xact_lock(4170211502);
+
+-- name: undecided_requests
+-- Requests that wait for a decision, in the order in which they came.
+select r.request_no, r.provider_no, r.group_no, r.kind, r.request_id, r.received_at, r.first_quarter, r.quarters, r.wanted_w
+from capacity_request r
+where not exists (
+    select from request_event e
+    where e.request_no = r.request_no and e.step in ('granted', 'partly', 'refused', 'returned')
+)
+order by r.request_no
+limit 1000;
+
+-- name: newest_headroom_blocks
+-- Headroom of the newest cycle made at or before $1.
+select h.direction, h.first_no, h.subjects, h.first_quarter, h.steps, h.headroom_w
+from headroom_block h
+where h.step_quarters = 1 and h.direction = $2
+    and h.decision_id = (
+        select decision_id from decision where kind = 'cycle' and made_at <= $1 order by made_at desc, decision_id desc limit 1
+    )
+order by h.first_no;
+
+-- name: add_request_event
+insert into request_event (request_no, step, at, decision_id, reason, detail) values ($1, $2, $3, $4, $5, $6);

@@ -1,0 +1,228 @@
+"""Decide on what providers ask for: more capacity, or less."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+import numpy as np
+
+from ampacity.allocation import Decisions, Reason, Requests, Status, decide_requests
+from ampacity.network import Direction, ForecastKind, Network
+from ampacity.operations.decide import KIND_OF, whole_watts
+from ampacity.ports import (
+    CapacityTable,
+    Floats,
+    Gate,
+    GridStore,
+    Ints,
+    RequestOutcome,
+    RequestStore,
+    RequestWriter,
+    Steps,
+    WaitingRequest,
+)
+from ampacity.timegrid import Window, moment_of, quarter_at
+
+DIRECTION_OF = {kind: direction for direction, kind in KIND_OF.items()}
+
+LEAST_GRANT_W = 70.0  # 0.1 A on three phases, the smallest step of a message
+
+
+async def decide_waiting(now: datetime, *, grid: GridStore, requests: RequestStore) -> int:
+    """Decide on every request that waits, all of a gate together; gives how many.
+
+    Each is answered by the forecast of its group that holds from now on, changed or not,
+    with the request's id as correlation.  Of several requests of a group each is decided
+    on top of the one before.
+    """
+    decided = 0
+    while True:
+        async with requests.gate() as gate:
+            waiting = await gate.waiting()
+            if not waiting:
+                return decided
+            network = await grid.network()
+            decided += await _decide_batch(gate, network, _first_of_each_group(waiting), now)
+
+
+def _first_of_each_group(waiting: Sequence[WaitingRequest]) -> list[WaitingRequest]:
+    """The first request of each group among those of the same kind as the first of all."""
+    of_kind = [r for r in waiting if r.kind is waiting[0].kind]
+    first: dict[int, WaitingRequest] = {}
+    for request in of_kind:
+        first.setdefault(request.group_no, request)
+    return list(first.values())
+
+
+async def _decide_batch(gate: Gate, network: Network, batch: Sequence[WaitingRequest], now: datetime) -> int:
+    kind = batch[0].kind
+    table = (await gate.capacities(len(network.groups), now)).get(kind)
+    direction = DIRECTION_OF.get(kind)
+    room = None if direction is None else await gate.headroom(direction, now)
+    async with gate.decide(now, {}) as writer:
+        if table is None or direction is None or room is None:
+            await _refuse_all(writer, batch, table, _why_undecidable(kind, table), now)
+        else:
+            situation = _situation(network, table, room, direction, now)
+            await _write(writer, situation, batch, _decide(situation, batch), now)
+        await writer.finish({"requests": [r.request_no for r in batch], "kind": kind.value}, {})
+    return len(batch)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Situation:
+    """What can still be decided: the quarters from now to the end of the newest forecast."""
+
+    network: Network
+    direction: Direction
+    window: Window
+    held_w: Floats  # (G, T)
+    headroom_w: Floats  # (E, 3, T)
+    table: CapacityTable
+
+
+def _situation(
+    network: Network, table: CapacityTable, room: tuple[Window, Floats], direction: Direction, now: datetime
+) -> _Situation:
+    covers, headroom_w = room
+    first = max(quarter_at(now), covers.first)
+    window = Window(first, max(0, min(covers.end, table.steps.first + table.steps.count) - first))
+    held = slice(first - table.steps.first, window.end - table.steps.first)
+    return _Situation(
+        network=network,
+        direction=direction,
+        window=window,
+        held_w=np.nan_to_num(table.capacity_w[:, held]).astype(float),
+        headroom_w=headroom_w[:, :, first - covers.first : window.end - covers.first].astype(float),
+        table=table,
+    )
+
+
+def _decide(situation: _Situation, batch: Sequence[WaitingRequest]) -> Decisions:
+    network = situation.network
+    return decide_requests(
+        Requests(
+            group=np.array([r.group_no for r in batch], np.int64),
+            wanted_w=np.stack([_over(r, situation.window) for r in batch]),
+            all_or_nothing=np.zeros(len(batch), bool),
+        ),
+        np.asarray(situation.held_w, np.float64),
+        np.asarray(situation.headroom_w, np.float64),
+        network.parent,
+        network.element,
+        np.asarray(network.phase_share, np.float64),
+        np.asarray(network.contracted_w(situation.direction), np.float64),
+    )
+
+
+def _over(request: WaitingRequest, window: Window) -> Floats:
+    """What is asked in the quarters of a window; past parts and those beyond are cut off."""
+    wanted_w = np.full(window.count, np.nan)
+    start = max(request.first_quarter, window.first)
+    stop = min(request.first_quarter + len(request.wanted_w), window.end)
+    if start < stop:
+        asked = request.wanted_w[start - request.first_quarter : stop - request.first_quarter]
+        wanted_w[start - window.first : stop - window.first] = asked
+    return wanted_w
+
+
+async def _write(
+    writer: RequestWriter, situation: _Situation, batch: Sequence[WaitingRequest], decisions: Decisions, now: datetime
+) -> None:
+    groups = [r.group_no for r in batch]
+    before_w = situation.held_w[groups]
+    after_w = _useful(before_w, decisions.held_w[groups], np.stack([_over(r, situation.window) for r in batch]))
+    for i, request in enumerate(batch):
+        wanted_w = _over(request, situation.window)
+        asks = ~np.isnan(wanted_w)
+        gives = asks & (wanted_w < before_w[i])
+        gets = asks & (after_w[i] > before_w[i])
+        step, reason = _told(situation, decisions, i, asks_anything=bool(asks.any()), gets=bool(gets.any()))
+        outcome = RequestOutcome(
+            request=request,
+            step=step,
+            reason=reason,
+            detail={
+                "energy_wanted_wh": _energy(wanted_w),
+                "energy_held_wh": _energy(np.where(asks, after_w[i], np.nan)),
+            },
+            first_quarter=situation.window.first,
+            granted_w=np.where(gets, after_w[i], np.nan),
+            returned_w=np.where(gives, after_w[i], np.nan),
+        )
+        await writer.outcome(outcome, now)
+    steps = Steps(first=situation.window.first, count=situation.window.count)
+    table = CapacityTable(kind=batch[0].kind, steps=steps, capacity_w=after_w, bound_by=_bound_by(situation, groups))
+    await writer.capacities(table, groups)
+    await _answer(writer, batch)
+
+
+def _useful(before_w: Floats, after_w: Floats, wanted_w: Floats) -> Floats:
+    """Whole watts, and more only where it is enough to be of use or all that was asked."""
+    after_w = np.where(after_w > before_w, whole_watts(after_w), after_w)
+    enough = after_w - before_w >= np.minimum(LEAST_GRANT_W, np.floor(wanted_w) - before_w)
+    return np.where((after_w > before_w) & ~enough, before_w, after_w)
+
+
+def _bound_by(situation: _Situation, groups: Sequence[int]) -> Ints:
+    shift = situation.window.first - situation.table.steps.first
+    return situation.table.bound_by[groups, shift : shift + situation.window.count]
+
+
+def _told(situation: _Situation, decisions: Decisions, i: int, *, asks_anything: bool, gets: bool) -> tuple[str, str]:
+    """The outcome of a request and its reason in words."""
+    if not asks_anything:
+        reaches = moment_of(situation.window.end).isoformat()
+        return Status.REFUSED.value, f"what it asks for is past or beyond {reaches}, to where forecasts reach"
+    status, reason = decisions.status[i], decisions.reason[i]
+    if status is Status.PARTLY and not gets:  # by less than is of use
+        status = Status.REFUSED
+    if reason is Reason.GRID and decisions.bound_by[i] >= 0:
+        element = situation.network.elements[int(decisions.bound_by[i])]
+        at = moment_of(situation.window.first + int(decisions.bound_quarter[i]))
+        return status.value, f"{element.kind} {element.element_id} carries no more at {at:%Y-%m-%d %H:%M} UTC"
+    return status.value, _REASONS[reason]
+
+
+_REASONS: Mapping[Reason, str] = {
+    Reason.MET: "all that was asked for",
+    Reason.GIVEN_BACK: "given back",
+    Reason.GRID: "the grid carries no more",
+    Reason.CONTRACT: "more than the contract",
+    Reason.CEILING: "more than one provider may have at once between gates",
+    Reason.ALL_OR_NOTHING: "it could be met only in part",
+}
+
+
+def _energy(power_w: Floats) -> float:
+    return round(float(np.nansum(power_w)) / 4.0, 1)
+
+
+def _why_undecidable(kind: ForecastKind, table: CapacityTable | None) -> str:
+    if kind not in DIRECTION_OF:
+        return f"only CONSUMPTION and GENERATION can be asked for, not {kind.value}"
+    return "there is no forecast yet" if table is None else "there is no headroom yet"
+
+
+async def _refuse_all(
+    writer: RequestWriter, batch: Sequence[WaitingRequest], table: CapacityTable | None, reason: str, now: datetime
+) -> None:
+    for request in batch:
+        nothing = np.full(1, np.nan)
+        outcome = RequestOutcome(
+            request=request, step=Status.REFUSED.value, reason=reason, detail={}, first_quarter=request.first_quarter,
+            granted_w=nothing, returned_w=nothing,
+        )  # fmt: skip
+        await writer.outcome(outcome, now)
+    if table is not None:
+        groups = [r.group_no for r in batch]
+        same = CapacityTable(
+            kind=table.kind, steps=table.steps, capacity_w=table.capacity_w[groups], bound_by=table.bound_by[groups]
+        )
+        await writer.capacities(same, groups)
+        await _answer(writer, batch)
+
+
+async def _answer(writer: RequestWriter, batch: Sequence[WaitingRequest]) -> None:
+    for request in batch:
+        await writer.send(request.kind, [request.group_no], correlation_id=request.request_id)

@@ -1,0 +1,169 @@
+"""A request is decided once, within headroom and contract, and answered in any case."""
+
+import asyncio
+from dataclasses import replace
+from datetime import timedelta
+
+import numpy as np
+import pytest
+
+from ampacity.forecasting import ForecastSettings
+from ampacity.network import Direction, ForecastKind
+from ampacity.operations.adjust import decide_waiting
+from ampacity.operations.cycle import CyclePorts, run_cycle
+from ampacity.operations.settings import CycleSettings
+from ampacity.operations.take_in import take_in
+from ampacity.store.postgres import PostgresCycles, PostgresGrid
+from ampacity.store.requests import PostgresRequests
+from ampacity.timegrid import quarter_at
+from tests.operations.conftest import DAYS, START, Connected, small_network
+
+AT = START + timedelta(days=DAYS)
+NORTH, HARBOUR = 0, 1
+
+
+class Bench:
+    """A decided quarter hour on a tight cable, with requests to come."""
+
+    def __init__(self, pool):
+        self.pool = pool
+        self.on = CyclePorts(
+            grid=PostgresGrid(pool),
+            cycles=PostgresCycles(pool),
+            requests=PostgresRequests(pool),
+            peers=Connected(frozenset({0, 1})),
+        )
+
+    async def cycle(self, at=AT):
+        await run_cycle(at, ports=self.on, forecast=ForecastSettings(), cycle=CycleSettings())
+
+    async def ask(self, group, wanted_w, at=AT, quarters=4, kind=ForecastKind.CONSUMPTION, name=None):
+        name = name or f"r{group}-{wanted_w}-{at:%H%M}"
+        wanted = np.full(quarters, np.floor(wanted_w), "<f4").tobytes()
+        await self.pool.execute(
+            "insert into capacity_request (provider_no, group_no, kind, request_id, content_hash, received_at,"
+            " first_quarter, quarters, wanted_w) values ($1, $2, $3, $4, '', $5, $6, $7, $8)",
+            1 if group == HARBOUR else 0, group, kind.value, name, at, quarter_at(at), quarters, wanted,
+        )  # fmt: skip
+
+    async def decide(self, at=AT):
+        return await decide_waiting(at, grid=self.on.grid, requests=self.on.requests)
+
+    async def capacity_w(self, at=AT):
+        return (await self.on.cycles.newest_capacities(3, at))[ForecastKind.CONSUMPTION].capacity_w
+
+    async def story(self):
+        rows = await self.pool.fetch(
+            "select r.group_no, e.step, e.reason"
+            " from request_event e join capacity_request r using (request_no) order by r.group_no, e.event_no"
+        )
+        return [(r["group_no"], r["step"], r["reason"]) for r in rows]
+
+    async def headroom_w(self, at=AT):
+        async with self.on.requests.gate() as gate:
+            _, headroom_w = await gate.headroom(Direction.IMPORT, at)
+            return headroom_w
+
+
+@pytest.fixture
+async def bench(pool, given):
+    bench = Bench(pool)
+    network = given.network
+    tight = replace(network.elements[1], rated_current_a=60.0)
+    given = replace(given, network=replace(network, elements=(network.elements[0], tight, network.elements[2])))
+    await take_in(given, grid=bench.on.grid, now=AT)
+    await bench.cycle()
+    return bench
+
+
+async def test_more_than_the_cable_carries_is_refused_with_the_element_that_binds(bench):
+    before_w = await bench.capacity_w()
+    await bench.ask(NORTH, 40_000)
+    await bench.ask(HARBOUR, 40_000)
+
+    await bench.decide()
+    await bench.ask(NORTH, 40_000, name="again")
+    await bench.decide()
+
+    steps = [(g, s) for g, s, _ in await bench.story()]
+    assert steps == [(NORTH, "partly"), (NORTH, "refused"), (HARBOUR, "partly")]
+    assert "cable c1 carries no more" in (await bench.story())[1][2]
+    assert ((await bench.capacity_w())[:2, :4] >= before_w[:2, :4]).all()
+
+
+async def test_what_one_gives_back_another_may_have(bench):
+    before_w = await bench.capacity_w()
+    await bench.ask(NORTH, 0)
+    await bench.decide()
+    await bench.ask(HARBOUR, float(before_w[:2, :4].sum(axis=0).min()))
+
+    await bench.decide()
+
+    after_w = await bench.capacity_w()
+    assert [(g, s) for g, s, _ in await bench.story()] == [(NORTH, "returned"), (HARBOUR, "granted")]
+    assert (after_w[NORTH, :4] == 0).all()
+    assert (after_w[HARBOUR, :4] > before_w[HARBOUR, :4] * 1.5).all()
+    np.testing.assert_array_equal(after_w[:, 4:], before_w[:, 4:])
+
+
+async def test_the_sum_never_exceeds_headroom(bench):
+    for group, wanted_w in ((NORTH, 1000), (HARBOUR, 39_000), (2, 40_000), (NORTH, 38_000)):
+        await bench.ask(group, wanted_w)
+        await bench.decide()
+
+        network = small_network()
+        capacity_w = await bench.capacity_w()
+        drawn_w = network.behind(capacity_w[:, None, :] * network.phase_share[:, :, None])
+        assert (drawn_w <= np.maximum(await bench.headroom_w(), 0) + 0.1).all()
+
+
+async def test_a_grant_holds_in_the_next_cycle_until_it_ends(bench):
+    await bench.ask(NORTH, 0, quarters=3)
+    await bench.ask(HARBOUR, 20_000, quarters=3)
+    await bench.decide()
+    await bench.decide()
+
+    await bench.cycle(AT + timedelta(minutes=15))
+
+    later_w = await bench.capacity_w(AT + timedelta(minutes=15))
+    assert later_w[NORTH, :2].tolist() == [0, 0]
+    np.testing.assert_allclose(later_w[HARBOUR, :2], later_w[HARBOUR, :2].clip(min=19_990))
+    assert later_w[NORTH, 2] > 5_000
+
+
+async def test_every_request_is_answered_with_its_id(bench):
+    await bench.pool.execute("truncate outbound_forecast")
+    await bench.ask(NORTH, 40_000, name="more")
+    await bench.ask(HARBOUR, 100, kind=ForecastKind.OPTIMUM, name="wrong kind")
+    await bench.ask(2, 100, at=AT - timedelta(days=2), name="past")
+
+    assert await bench.decide() == 3
+
+    answers = await bench.pool.fetch("select correlation_id, kind, group_no from outbound_forecast order by group_no")
+    assert [r["correlation_id"] for r in answers] == ["more", "wrong kind", "past"]
+    reasons = [reason for _, _, reason in await bench.story()]
+    assert reasons[1] == "only CONSUMPTION and GENERATION can be asked for, not OPTIMUM"
+    assert reasons[2].startswith("what it asks for is past")
+
+
+async def test_many_deciders_decide_each_request_once(bench):
+    for i in range(12):
+        await bench.ask(i % 3, 10_000 + 100 * i)
+
+    counts = await asyncio.gather(*(bench.decide() for _ in range(4)))
+
+    assert sum(counts) == 12
+    assert await bench.pool.fetchval("select count(*) from request_event") == 12
+
+
+async def test_a_cycle_waits_for_the_gate_and_keeps_what_was_granted(bench):
+    await bench.ask(NORTH, 0, quarters=8)
+    await bench.ask(HARBOUR, 20_000, quarters=8)
+
+    await asyncio.gather(bench.cycle(AT + timedelta(minutes=15)), bench.decide())
+    await bench.decide(AT + timedelta(minutes=15))
+
+    at = AT + timedelta(minutes=15)
+    network = small_network()
+    drawn_w = network.behind((await bench.capacity_w(at))[:, None, :] * network.phase_share[:, :, None])
+    assert (drawn_w <= np.maximum(await bench.headroom_w(at), 0) + 0.1).all()
