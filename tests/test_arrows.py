@@ -23,7 +23,7 @@ MAY_KNOW = {
     "intake": {"errors", "timegrid", "network", "forecasting", "ports"},
     "store": {"errors", "timegrid", "network", "forecasting", "allocation", "peers", "ports"},
     "weather": {"errors", "timegrid", "network", "forecasting", "ports"},
-    "simulation": {"errors", "timegrid", "network", "intake", "oscp"},
+    "simulation": {"errors", "timegrid", "network", "intake", "oscp", "peers"},
     "oscp": {"errors", "timegrid", "network", "peers", "ports", "operations"},
     "console": {"errors", "timegrid", "network", "forecasting", "allocation", "peers", "ports", "operations"},
     "app": {

@@ -1,0 +1,177 @@
+"""The peers' part of a server: its endpoints and what runs behind them."""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from litestar import Router
+
+from ampacity.errors import AmpacityError
+from ampacity.operations.desk import Desk
+from ampacity.operations.heartbeat import beat, mark_silent
+from ampacity.operations.measure import UsageDesk
+from ampacity.operations.publish import Sender
+from ampacity.operations.step import due_steps, take_step
+from ampacity.oscp.client import OscpClient
+from ampacity.oscp.door import Door
+from ampacity.oscp.routes import PATH, Endpoint, oscp_router
+from ampacity.oscp.settings import OscpSettings
+from ampacity.oscp.tokens import TokenVault
+from ampacity.oscp.transport import GuardedTransport
+from ampacity.peers.types import Behaviour, Complaint, Peer
+from ampacity.ports import Clock
+from ampacity.store.outbox import OutboxStore
+from ampacity.store.peers import PeerStore
+from ampacity.store.pool import Pool
+from ampacity.store.requests import RequestStore
+from ampacity.store.usage import UsageStore
+
+_LOG = logging.getLogger(__name__)
+_LOOK_EVERY_S = 1.0
+
+
+def wall_clock() -> datetime:
+    """The time of the wall."""
+    return datetime.now(UTC)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Peering:
+    """What a server needs for its peers."""
+
+    endpoint: Endpoint
+    router: Router
+    desk: Desk
+    sender: Sender
+    client: OscpClient
+    woken: asyncio.Event
+
+
+def build_peering(
+    pool: Pool,
+    settings: OscpSettings,
+    *,
+    public_url: str,
+    clock: Clock,
+    wall: Clock = wall_clock,
+    decide: Callable[[int], None] = lambda _: None,
+    alarm: Callable[[int, Complaint], None] = lambda _, __: None,
+) -> Peering:
+    """Wire the endpoints and the background; nothing runs yet.
+
+    Args:
+        public_url: Under which peers reach this server, without a path.
+        clock: The time of the data.
+        decide: Called with the number of each new request, at once.
+        alarm: Called with provider and complaint when a provider cannot keep a forecast.
+    """
+    woken = asyncio.Event()
+    client = OscpClient(
+        GuardedTransport(
+            settings.trusted_hosts,
+            connect_timeout_s=settings.connect_timeout_s,
+            send_timeout_s=settings.send_timeout_s,
+            response_limit_bytes=settings.response_limit_bytes,
+        ),
+        base_url=public_url.rstrip("/") + PATH,
+    )
+    desk = Desk(
+        peers=PeerStore(pool),
+        tokens=TokenVault(settings.secret_key),
+        counterpart=client,
+        outbox=OutboxStore(pool),
+        wall=wall,
+        demands=Behaviour(
+            heartbeat_interval_s=settings.heartbeat_interval_s, measurements=settings.measurement_configuration
+        ),
+        wake=woken.set,
+        step_lease_s=settings.lease_s,
+        acknowledge_timeout_s=settings.acknowledge_timeout_s,
+    )
+    endpoint = Endpoint(
+        desk=desk,
+        door=Door(desk, settings.requests_per_second, settings.request_burst),
+        usage=UsageDesk(UsageStore(pool), clock, batch=settings.readings_batch),
+        requests=RequestStore(pool),
+        settings=settings,
+        clock=clock,
+        decide=decide,
+        alarm=alarm,
+    )
+    sender = Sender(
+        desk=desk,
+        sends_per_peer=settings.sends_per_peer,
+        most_attempts=settings.most_attempts,
+        lease_s=settings.lease_s,
+        send_timeout_s=settings.send_timeout_s,
+    )
+    return Peering(
+        endpoint=endpoint, router=oscp_router(endpoint), desk=desk, sender=sender, client=client, woken=woken
+    )
+
+
+@asynccontextmanager
+async def running(peering: Peering) -> AsyncIterator[None]:
+    """Run the sender, the sessions' steps, the heartbeats and the watch for silent peers."""
+    work = asyncio.create_task(_background(peering))
+    try:
+        yield
+    finally:
+        work.cancel()
+        await asyncio.gather(work, return_exceptions=True)
+        await peering.client.close()
+
+
+async def _background(peering: Peering) -> None:
+    """Look for work again and again, at once when woken; what is found runs on its own: no peer holds up another."""
+    tasks: set[asyncio.Task[None]] = set()
+
+    def spawn(work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(_guarded(work))
+        tasks.add(task)
+        task.add_done_callback(tasks.discard)
+
+    try:
+        while True:
+            peering.woken.clear()
+            await _guarded(_look(peering, spawn))
+            try:
+                await asyncio.wait_for(peering.woken.wait(), _LOOK_EVERY_S)
+            except TimeoutError:
+                continue
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def _look(peering: Peering, spawn: Callable[[Coroutine[Any, Any, None]], None]) -> None:
+    desk = peering.desk
+    for peer in await due_steps(desk):
+        spawn(_step(peering, peer))
+    for peer in await desk.peers.due_beats(desk.wall()):
+        spawn(beat(desk, peer))
+    for peer in await mark_silent(desk):
+        _LOG.warning("%s has fallen silent", peer.provider_id)
+    for provider_no in await peering.sender.ready():
+        spawn(peering.sender.send(provider_no))
+
+
+async def _step(peering: Peering, peer: Peer) -> None:
+    await take_step(peering.desk, peer)
+    peering.woken.set()
+
+
+async def _guarded(work: Awaitable[None]) -> None:
+    try:
+        await work
+    except AmpacityError as told:
+        _LOG.error("%s", told)
+    except Exception:  # noqa: BLE001
+        # A supervisor: whatever went wrong (the database restarts, say), the next look tries again.
+        _LOG.exception("background work failed")
+        await asyncio.sleep(_LOOK_EVERY_S)

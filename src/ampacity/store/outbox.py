@@ -1,0 +1,81 @@
+"""Forecasts that wait to be sent, in PostgreSQL: claimed with a lease, in order per group and kind."""
+
+from collections.abc import Sequence
+from typing import Any
+from uuid import UUID
+
+import asyncpg
+import numpy as np
+
+from ampacity.network.types import ForecastKind, PowerUnit
+from ampacity.peers.types import Connection, OutboundForecast
+from ampacity.store.pool import Pool
+from ampacity.store.sql import sql
+
+
+class OutboxStore:
+    """The port `Outbox` on a pool."""
+
+    def __init__(self, pool: Pool) -> None:
+        self._pool = pool
+
+    async def waiting(self) -> list[int]:
+        return [row["provider_no"] for row in await self._pool.fetch(sql("providers_with_due_messages"))]
+
+    async def claim(self, provider_no: int, owner: UUID, *, limit: int, lease_s: float) -> list[OutboundForecast]:
+        async with self._pool.acquire() as connection:
+            async with connection.transaction():
+                await connection.execute(sql("supersede_older_messages"), provider_no)
+                taken = await connection.fetch(sql("claim_messages"), provider_no, owner, limit, lease_s)
+            rows = await connection.fetch(sql("claimed_messages"), [row["message_id"] for row in taken])
+        return [_outbound(row) for row in rows]
+
+    async def sent(self, owner: UUID, message_ids: Sequence[int], content_hashes: Sequence[bytes]) -> None:
+        await self._pool.execute(sql("mark_sent"), owner, list(message_ids), list(content_hashes))
+
+    async def unchanged(self, owner: UUID, message_id: int) -> None:
+        await self._pool.execute(sql("mark_unchanged"), owner, message_id)
+
+    async def last_content_hash(self, group_no: int, kind: str) -> bytes | None:
+        found: bytes | None = await self._pool.fetchval(sql("last_sent_content_hash"), group_no, kind)
+        return found
+
+    async def failed(self, owner: UUID, message_id: int, *, again_in_s: float | None, error: str) -> None:
+        if again_in_s is None:
+            await self._pool.execute(sql("bury_message"), owner, message_id, error)
+        else:
+            await self._pool.execute(sql("put_off_message"), owner, message_id, again_in_s, error)
+
+    async def release(self, owner: UUID, message_ids: Sequence[int]) -> None:
+        await self._pool.execute(sql("release_messages"), owner, list(message_ids))
+
+    async def enqueue_newest(self, provider_no: int) -> int:
+        done: str = await self._pool.execute(sql("enqueue_newest_forecasts"), provider_no)
+        return int(done.rsplit(" ", 1)[-1])
+
+
+def connection_of(row: "asyncpg.Record | dict[str, Any]") -> Connection:
+    """What the wire needs to know of a group, from a row of `current_contract` with its element."""
+    return Connection(
+        group_no=row["group_no"],
+        group_id=row["group_id"],
+        provider_no=row["provider_no"],
+        unit=PowerUnit(row["unit"]),
+        phases=tuple(int(p) for p in row["phases"]),
+        phase_voltage_v=row["nominal_voltage_v"] / 3**0.5,
+        contracted_w=max(row["contracted_import_w"], row["contracted_export_w"]),
+    )
+
+
+def _outbound(row: asyncpg.Record) -> OutboundForecast:
+    return OutboundForecast(
+        message_id=row["message_id"],
+        group=connection_of(row),
+        kind=ForecastKind(row["kind"]),
+        request_id=str(row["request_id"]),
+        correlation_id=row["correlation_id"],
+        first_quarter=row["first_quarter"],
+        step_quarters=row["step_quarters"],
+        attempts=row["attempts"],
+        capacity_w=np.frombuffer(row["capacity_w"], "<f4"),
+    )

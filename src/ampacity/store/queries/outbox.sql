@@ -1,0 +1,115 @@
+-- name: providers_with_due_messages
+select distinct o.provider_no
+from outbound_forecast o
+join peer p using (provider_no)
+where o.sent_at is null and o.superseded_at is null and o.dead_at is null
+    and o.due_at <= now() and coalesce(o.lease_until, '-infinity') <= now()
+    and p.state = 'connected';
+
+-- name: supersede_older_messages
+-- A newer forecast of the same group and kind makes an unsent older one pointless, unless that one answers a request.
+update outbound_forecast o
+set superseded_at = now()
+where o.provider_no = $1 and o.sent_at is null and o.superseded_at is null and o.dead_at is null
+    and o.correlation_id is null and coalesce(o.lease_until, '-infinity') <= now()
+    and exists (
+        select from outbound_forecast n
+        where n.group_no = o.group_no and n.kind = o.kind and n.message_id > o.message_id and n.dead_at is null
+    );
+
+-- name: claim_messages
+-- The first waiting message of each (group, kind) that is due and in nobody's hands; a message whose
+-- predecessor is under way or put off waits for it, so that the order holds.
+with taken as (
+    select o.message_id
+    from outbound_forecast o
+    where o.provider_no = $1 and o.sent_at is null and o.superseded_at is null and o.dead_at is null
+        and o.due_at <= now() and coalesce(o.lease_until, '-infinity') <= now()
+        and not exists (
+            select from outbound_forecast e
+            where e.group_no = o.group_no and e.kind = o.kind and e.message_id < o.message_id
+                and e.sent_at is null and e.superseded_at is null and e.dead_at is null
+        )
+        and exists (select from peer p where p.provider_no = $1 and p.state = 'connected')
+    order by o.due_at, o.message_id
+    limit $3
+    for update skip locked
+)
+update outbound_forecast o
+set leased_by = $2, lease_until = now() + make_interval(secs => $4), attempts = attempts + 1
+from taken
+where o.message_id = taken.message_id
+returning o.message_id;
+
+-- name: claimed_messages
+-- The claimed messages with their figures and what the wire needs to know of the group.
+select o.message_id, o.kind, o.request_id, o.correlation_id, o.attempts, b.first_quarter, b.step_quarters,
+    substring(b.capacity_w from (o.group_no - b.first_no) * b.steps * 4 + 1 for b.steps * 4) as capacity_w,
+    g.group_no, g.group_id, c.provider_no, c.unit, c.phases, c.contracted_import_w, c.contracted_export_w,
+    e.nominal_voltage_v
+from outbound_forecast o
+join allocation_block b on b.decision_id = o.decision_id and b.kind = o.kind
+    and o.group_no >= b.first_no and o.group_no < b.first_no + b.subjects
+join capacity_group g on g.group_no = o.group_no
+cross join lateral (
+    select * from contract v where v.group_no = o.group_no order by v.version desc limit 1
+) as c
+cross join lateral (
+    select nominal_voltage_v from element_version v where v.element_no = c.element_no order by v.version desc limit 1
+) as e
+where o.message_id = any ($1::bigint[])
+order by o.message_id;
+
+-- name: mark_sent
+update outbound_forecast o
+set sent_at = now(), lease_until = null, last_error = null, content_hash = d.content_hash
+from unnest($2::bigint[], $3::bytea[]) as d (message_id, content_hash)
+where o.message_id = d.message_id and o.leased_by = $1 and o.sent_at is null;
+
+-- name: mark_unchanged
+update outbound_forecast
+set superseded_at = now(), lease_until = null, last_error = 'unchanged: the peer wants changes only'
+where message_id = $2 and leased_by = $1 and sent_at is null;
+
+-- name: last_sent_content_hash
+select content_hash
+from outbound_forecast
+where group_no = $1 and kind = $2 and sent_at is not null
+order by sent_at desc
+limit 1;
+
+-- name: put_off_message
+update outbound_forecast
+set due_at = now() + make_interval(secs => $3), lease_until = null, last_error = $4
+where message_id = $2 and leased_by = $1 and sent_at is null;
+
+-- name: bury_message
+update outbound_forecast
+set dead_at = now(), lease_until = null, last_error = $3
+where message_id = $2 and leased_by = $1 and sent_at is null;
+
+-- name: release_messages
+update outbound_forecast
+set lease_until = null, attempts = attempts - 1
+where message_id = any ($2::bigint[]) and leased_by = $1 and sent_at is null;
+
+-- name: enqueue_newest_forecasts
+-- The newest decided forecast of each group and kind of a provider, unless that one is waiting already.
+insert into outbound_forecast (decision_id, kind, provider_no, group_no)
+select b.decision_id, b.kind, c.provider_no, c.group_no
+from current_contract c
+cross join lateral unnest(enum_range(null::forecast_kind)) as k (kind)
+cross join lateral (
+    select a.decision_id, a.kind
+    from allocation_block a
+    where a.kind = k.kind and c.group_no >= a.first_no and c.group_no < a.first_no + a.subjects
+    order by a.decision_id desc
+    limit 1
+) as b
+where c.provider_no = $1
+    and not exists (
+        select from outbound_forecast o
+        where o.group_no = c.group_no and o.kind = b.kind and o.decision_id = b.decision_id
+            and o.sent_at is null and o.superseded_at is null and o.dead_at is null
+    )
+order by c.group_no, b.kind;
