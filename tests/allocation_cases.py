@@ -3,9 +3,13 @@
 from dataclasses import dataclass, replace
 
 import numpy as np
+from hypothesis import settings
 from hypothesis import strategies as st
 
 from ampacity.allocation import Allocation, allocate, element_load_w
+
+settings.register_profile("allocation", deadline=None)  # time is measured elsewhere
+settings.load_profile("allocation")
 
 SHARES = [(1 / 3, 1 / 3, 1 / 3), (1.0, 0.0, 0.0), (0.0, 1.0, 0.0), (0.0, 0.0, 1.0), (1.0, 1.0, 1.0), (0.5, 0.5, 0.0)]
 

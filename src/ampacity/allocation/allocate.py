@@ -79,6 +79,8 @@ def allocate(
     def work(quarters: slice) -> None:
         _allocate_quarters(case, forest, order, position, quarters, result)
 
+    if result.allocated_w.size == 0:
+        return result
     if workers <= 1:
         for quarters in _pieces(shape, workers):
             work(quarters)

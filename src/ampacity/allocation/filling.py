@@ -99,8 +99,8 @@ def _start(forest: Forest, headroom_w: Floats, users: Users) -> _Rising:
     heaviest = np.zeros(size)
     np.maximum.at(heaviest, at_root, users.share.max(axis=0) * users.weight)
     bits = np.minimum(_STEP_BITS, 60 - np.frexp(np.bincount(at_root, minlength=size) + 1.0)[1])
-    power_steps = np.ldexp(1.0, bits - np.frexp(largest_w)[1])[root]
-    weight_steps = np.ldexp(1.0, bits - np.frexp(heaviest)[1])[root]
+    power_steps = _steps(largest_w, bits)[root]
+    weight_steps = _steps(heaviest, bits)[root]
     # More than twice the tree's headroom is as good as any more, and keeps the sums within 63 bits.
     want_w = np.multiply(users.share, users.cap_w, where=users.share > 0, out=np.zeros_like(users.share))
     want_w = np.minimum(want_w, 2.0 * largest_w[at_root])
@@ -118,6 +118,11 @@ def _start(forest: Forest, headroom_w: Floats, users: Users) -> _Rising:
         forest, np.arange(size), power_steps, weight_steps, sums, users,
         np.arange(len(users.at)), users.cap_w / users.weight, loads,
     )  # fmt: skip
+
+
+def _steps(largest: Floats, bits: Ints) -> Floats:
+    """The power of two that makes the largest number that many bits long, within what a float can hold."""
+    return np.ldexp(1.0, np.minimum(bits - np.frexp(largest)[1], 900))
 
 
 def _stops(rising: _Rising) -> tuple[Floats, Ints]:
