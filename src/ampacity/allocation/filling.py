@@ -103,7 +103,7 @@ def _start(forest: Forest, headroom_w: Floats, users: Users) -> _Rising:
     weight_steps = _steps(heaviest, bits)[root]
     # More than twice the tree's headroom is as good as any more, and keeps the sums within 63 bits.
     want_w = np.multiply(users.share, users.cap_w, where=users.share > 0, out=np.zeros_like(users.share))
-    want_w = np.minimum(want_w, 2.0 * largest_w[at_root])
+    want_w = np.minimum(want_w, np.where(largest_w > 0, 2.0 * largest_w, 1.0)[at_root])
     loads = np.empty((3, *users.share.shape), np.int64)
     loads[0] = np.ceil(users.share * users.weight * weight_steps[users.at])
     loads[1] = np.ceil(want_w * power_steps[users.at])
