@@ -13,7 +13,7 @@ from ampacity.errors import Unsuitable
 
 RULE = "weighted max-min, firm part first"
 RULE_VERSION = 1
-_AT_A_TIME = 150_000  # users times quarters in one piece of work: a few tens of MB
+_AT_A_TIME = 80_000  # users times quarters in one piece of work: a few tens of MB
 
 
 @dataclass(frozen=True, slots=True)
