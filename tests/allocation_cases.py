@@ -3,9 +3,13 @@
 from dataclasses import dataclass, replace
 
 import numpy as np
+from hypothesis import settings
 from hypothesis import strategies as st
 
 from ampacity.allocation import Allocation, allocate, element_load_w
+
+settings.register_profile("allocation", deadline=None)  # time is measured elsewhere
+settings.load_profile("allocation")
 
 SHARES = [(1 / 3, 1 / 3, 1 / 3), (1.0, 0.0, 0.0), (0.0, 1.0, 0.0), (0.0, 0.0, 1.0), (1.0, 1.0, 1.0), (0.5, 0.5, 0.0)]
 
@@ -74,6 +78,8 @@ def random_case(rng: np.random.Generator, elements: int = 8, groups: int = 8, qu
     cap_w = np.where(rng.random((G, T)) < 0.5, rng.integers(0, 12, (G, T)) * 5.0, rng.random((G, T)) * 120)
     cap_w[rng.random((G, T)) < 0.1] = np.inf
     share = np.array([SHARES[int(i)] for i in rng.integers(0, len(SHARES), G)])
+    if rng.random() < 0.05:
+        headroom_w *= 0.0
     return Case(headroom_w, parent, rng.integers(0, E, G), share, weight, floor_w, cap_w)
 
 

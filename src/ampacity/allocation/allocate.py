@@ -13,7 +13,7 @@ from ampacity.errors import Unsuitable
 
 RULE = "weighted max-min, firm part first"
 RULE_VERSION = 1
-_AT_A_TIME = 150_000  # users times quarters in one piece of work: a few tens of MB
+_AT_A_TIME = 80_000  # users times quarters in one piece of work: a few tens of MB
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,8 +66,8 @@ def allocate(
         ([12.0, 26.0, 52.0], [-1, 0, 0])
     """
     case = _Case(
-        np.asarray(headroom_w, float), np.asarray(parent, np.int64), np.asarray(element, np.int64),
-        np.asarray(phase_share, float), np.asarray(weight, float), np.asarray(floor_w, float), np.asarray(cap_w, float),
+        np.asarray(headroom_w), np.asarray(parent, np.int64), np.asarray(element, np.int64),
+        np.asarray(phase_share, float), np.asarray(weight, float), np.asarray(floor_w), np.asarray(cap_w),
     )  # fmt: skip
     _check(case)
     forest, order = plant(case.parent)
@@ -79,6 +79,8 @@ def allocate(
     def work(quarters: slice) -> None:
         _allocate_quarters(case, forest, order, position, quarters, result)
 
+    if result.allocated_w.size == 0:
+        return result
     if workers <= 1:
         for quarters in _pieces(shape, workers):
             work(quarters)
@@ -90,13 +92,15 @@ def allocate(
 
 @dataclass(frozen=True, slots=True)
 class _Case:
-    headroom_w: Floats
+    """The large arrays stay in the type they came in, and become float64 piece by piece."""
+
+    headroom_w: NDArray[np.floating]
     parent: Ints
     element: Ints
     phase_share: Floats
     weight: Floats
-    floor_w: Floats
-    cap_w: Floats
+    floor_w: NDArray[np.floating]
+    cap_w: NDArray[np.floating]
 
 
 def _check(case: _Case) -> None:
@@ -126,7 +130,7 @@ def _check(case: _Case) -> None:
         raise Unsuitable(faults)
 
 
-def _unusable(name: str, wrong: Bools | np.bool_, value: Floats, rule: str) -> list[str]:
+def _unusable(name: str, wrong: Bools | np.bool_, value: NDArray[np.floating], rule: str) -> list[str]:
     if not np.any(wrong):
         return []
     first = tuple(int(i) for i in np.argwhere(wrong)[0])
@@ -146,7 +150,7 @@ def _allocate_quarters(
     """Fill some quarters, each as a copy of the forest beside the others, and write them into the result."""
     count = quarters.stop - quarters.start
     copies, original, copy = repeated(forest, count)
-    room = np.nan_to_num(case.headroom_w[:, :, quarters], nan=0.0, neginf=0.0)
+    room = np.nan_to_num(case.headroom_w[:, :, quarters].astype(float), nan=0.0, neginf=0.0)
     headroom_w = np.ascontiguousarray(room.transpose(1, 2, 0)[:, copy, order[original]])
     group = np.flatnonzero(case.weight > 0)
     group = group[
@@ -155,8 +159,8 @@ def _allocate_quarters(
     at = placed(forest, *_outer(position[case.element[group]], count), count)
     member = np.repeat(group, count)
     share = case.phase_share[member].T
-    cap_w = case.cap_w[group, quarters].ravel()
-    floor_w = np.minimum(case.floor_w[group, quarters].ravel(), cap_w)
+    cap_w = case.cap_w[group, quarters].astype(float).ravel()
+    floor_w = np.minimum(case.floor_w[group, quarters].astype(float).ravel(), cap_w)
     users = Users(at, share, case.weight[member], floor_w)
     firm = fill(copies, headroom_w, users) if floor_w.any() else _nothing(headroom_w, len(at))
     flexible = fill(copies, firm.left_w, replace(users, cap_w=cap_w - firm.taken_w))

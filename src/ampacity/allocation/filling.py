@@ -68,10 +68,12 @@ def fill(forest: Forest, headroom_w: Floats, users: Users) -> Filled:
         headroom_w: Per phase and position [W], shape (P, N), finite; below 0 counts as none.
         users: The M users.
     """
-    taken_w = np.zeros(len(users.at))
-    stopped_at = np.full(len(users.at), -1, np.int64)
     rising = _start(forest, np.maximum(headroom_w, 0.0), users)
-    left_w = rising.sums[LEFT] / rising.power_steps
+    left_w = (rising.sums[LEFT] - rising.sums[WANT]) / rising.power_steps
+    taken_w = users.cap_w.copy()
+    stopped_at = np.full(len(users.at), -1, np.int64)
+    if (left_w >= 0).all():
+        return Filled(taken_w, stopped_at, left_w)
     planted = len(users.at)
     while len(rising.users.at):
         levels, stop = _stops(rising)
@@ -83,9 +85,9 @@ def fill(forest: Forest, headroom_w: Floats, users: Users) -> Filled:
         where = phase * forest.size + rising.origin[place]
         stopped_at[rising.number[now]] = np.where(own[now], -1, where)
         _take_out(rising, now, taken)
-        left_w[:, rising.origin] = rising.sums[LEFT] / rising.power_steps
         rising = _without(rising, ~settled)
         if len(rising.users.at) < planted / 2:
+            left_w[:, rising.origin] = rising.sums[LEFT] / rising.power_steps
             rising, planted = _pruned(rising), len(rising.users.at)
     return Filled(taken_w, stopped_at, left_w)
 
@@ -99,11 +101,12 @@ def _start(forest: Forest, headroom_w: Floats, users: Users) -> _Rising:
     heaviest = np.zeros(size)
     np.maximum.at(heaviest, at_root, users.share.max(axis=0) * users.weight)
     bits = np.minimum(_STEP_BITS, 60 - np.frexp(np.bincount(at_root, minlength=size) + 1.0)[1])
-    power_steps = np.ldexp(1.0, bits - np.frexp(largest_w)[1])[root]
-    weight_steps = np.ldexp(1.0, bits - np.frexp(heaviest)[1])[root]
+    power_steps = _steps(largest_w, bits)[root]
+    weight_steps = _steps(heaviest, bits)[root]
     # More than twice the tree's headroom is as good as any more, and keeps the sums within 63 bits.
-    want_w = np.multiply(users.share, users.cap_w, where=users.share > 0, out=np.zeros_like(users.share))
-    want_w = np.minimum(want_w, 2.0 * largest_w[at_root])
+    want_w = np.minimum(
+        users.share * np.minimum(users.cap_w, 1e300), np.where(largest_w > 0, 2.0 * largest_w, 1.0)[at_root]
+    )
     loads = np.empty((3, *users.share.shape), np.int64)
     loads[0] = np.ceil(users.share * users.weight * weight_steps[users.at])
     loads[1] = np.ceil(want_w * power_steps[users.at])
@@ -118,6 +121,11 @@ def _start(forest: Forest, headroom_w: Floats, users: Users) -> _Rising:
         forest, np.arange(size), power_steps, weight_steps, sums, users,
         np.arange(len(users.at)), users.cap_w / users.weight, loads,
     )  # fmt: skip
+
+
+def _steps(largest: Floats, bits: Ints) -> Floats:
+    """The power of two that makes the largest number that many bits long, within what a float can hold."""
+    return np.ldexp(1.0, np.minimum(bits - np.frexp(largest)[1], 900))
 
 
 def _stops(rising: _Rising) -> tuple[Floats, Ints]:
