@@ -2,6 +2,15 @@
 
 from ampacity.intake.bundled import DEMO_DISTRICT, bundled_folder
 from ampacity.intake.folder import read_folder
+from ampacity.intake.known import weather_known_at
 from ampacity.intake.types import InputFolder, LoadSeries, WeatherTable
 
-__all__ = ["DEMO_DISTRICT", "InputFolder", "LoadSeries", "WeatherTable", "bundled_folder", "read_folder"]
+__all__ = [
+    "DEMO_DISTRICT",
+    "InputFolder",
+    "LoadSeries",
+    "WeatherTable",
+    "bundled_folder",
+    "read_folder",
+    "weather_known_at",
+]
