@@ -8,7 +8,8 @@ import numpy as np
 
 from ampacity.forecasting.calibration import Calibration
 from ampacity.forecasting.designs import Designs
-from ampacity.forecasting.experts import EXPERTS, Expert, Fitted
+from ampacity.forecasting.expert import Fitted
+from ampacity.forecasting.experts import EXPERTS, takes_part
 from ampacity.forecasting.panel import Panel, Shared, days_window, fill_holes, whole_days
 from ampacity.forecasting.prior import Prior, fit_prior
 from ampacity.forecasting.tracking import Track, learn_day, new_track, rescaled, track_of
@@ -159,7 +160,7 @@ def _fit_chunk(
     else:
         track = new_track(len(raw), len(experts))
         for begin, until in pairwise(calibration_refits(piece.first_day, end, settings)):
-            track = _learn_week(track, panel, experts, (piece.first_day, begin, until), settings.risk)
+            track = _learn_week(track, panel, (piece.first_day, begin, until), settings)
     used = (shared.design.known.mean(axis=1) >= USABLE_WEATHER).astype(np.float32)
     fitted = {}
     for expert in experts:
@@ -168,18 +169,21 @@ def _fit_chunk(
     return piece, scale, fitted, track
 
 
-def _learn_week(track: Track, panel: Panel, experts: list[Expert], days: tuple[int, int, int], risk: float) -> Track:
+def _learn_week(track: Track, panel: Panel, days: tuple[int, int, int], settings: ForecastSettings) -> Track:
     """Fit on the days before `begin`, forecast [begin, until) day by day, learn from the errors."""
     first, begin, until = days
+    experts = [EXPERTS[name] for name in settings.experts]
     forecasts = np.stack([e.forecast(e.fit(panel, first, begin), panel, begin, until) for e in experts])
-    return _learn_days(track, panel, forecasts, begin, risk)
+    return _learn_days(track, panel, forecasts, begin, settings)
 
 
-def _learn_days(track: Track, panel: Panel, forecasts: Floats32, first_day: int, risk: float) -> Track:
+def _learn_days(track: Track, panel: Panel, forecasts: Floats32, first_day: int, settings: ForecastSettings) -> Track:
     """Learn day by day from forecasts (I, 3, S, days, 96) of the days from `first_day` on."""
+    asked = takes_part(settings.experts)
     for i in range(forecasts.shape[3]):
         at = first_day + i - panel.first_day
-        track = learn_day(track, forecasts[:, :, :, i], panel.y[:, at], panel.known[:, at], risk)
+        y, known = panel.y[:, at], panel.known[:, at]
+        track = learn_day(track, forecasts[:, :, :, i], y, known, risk=settings.risk, takes_part=asked)
     return track
 
 
@@ -205,7 +209,7 @@ def update(
         y_w = _days_of(recent, first, end, model.settings)[model.element[rows] * 3 + model.phase[rows]]
         panel = make_panel(y_w / model.scale_w[rows, None, None], shared)
         forecasts = np.stack([EXPERTS[n].forecast(f, panel, begin, end) for n, f in fitted_of(model, rows).items()])
-        tracks.append(_learn_days(track_of(model.track, rows), panel, forecasts, begin, model.settings.risk))
+        tracks.append(_learn_days(track_of(model.track, rows), panel, forecasts, begin, model.settings))
         parts.append(rows)
     back = np.argsort(np.concatenate(parts), kind="stable")
     return replace(model, track=_gathered_track(tracks, back, len(model.experts)), learnt_day=end)

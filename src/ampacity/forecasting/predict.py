@@ -5,7 +5,7 @@ import numpy as np
 from ampacity.forecasting.bands import View, quantiles
 from ampacity.forecasting.calibration import DELAY_BANDS
 from ampacity.forecasting.designs import Designs
-from ampacity.forecasting.experts import EXPERTS
+from ampacity.forecasting.experts import EXPERTS, takes_part
 from ampacity.forecasting.model import RECENT_DAYS, ForecastModel, chunks_of, fitted_of, make_panel
 from ampacity.forecasting.panel import Panel, Shared, whole_days
 from ampacity.forecasting.prior import prior_band
@@ -95,8 +95,10 @@ def _forecasts(model: ForecastModel, rows: Ints, panel: Panel, today: int) -> Fl
     end = panel.first_day + panel.shared.days
     fitted = fitted_of(model, rows)
     by_expert = [EXPERTS[name].forecast(piece, panel, today - 1, end) for name, piece in fitted.items()]
-    track = track_of(model.track, rows)
-    mixed = np.stack([mix(track, np.stack([f[delay] for f in by_expert])) for delay in range(DELAY_BANDS)])
+    track, asked = track_of(model.track, rows), takes_part(model.settings.experts)
+    mixed = np.stack(
+        [mix(track, np.stack([f[delay] for f in by_expert]), asked[delay]) for delay in range(DELAY_BANDS)]
+    )
     delays = np.minimum(np.maximum(np.arange(-1, end - today), 0), DELAY_BANDS - 1)
     at = np.arange(end - today + 1)
     return mixed[delays, :, at].transpose(1, 0, 2)
