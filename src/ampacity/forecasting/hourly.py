@@ -6,8 +6,10 @@ The shared part of the Gram matrix is computed once, the own part per series; ho
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ampacity.forecasting.correction import smooth_hours
 from ampacity.forecasting.design import smoothed
@@ -41,11 +43,10 @@ def hourly_rows(panel: Panel, first_day: int, end_day: int, delay: int) -> Hourl
     return HourlyRows(shared=_shared_columns(panel.shared, first_day, end_day), own=own, mean=mean)
 
 
-def by_hour(values: Floats32) -> Floats32:
+def by_hour(values: NDArray[Any]) -> NDArray[Any]:
     """(S, days, 96) as (S, 24, days * 4)."""
     split = values.reshape(*values.shape[:2], HOURS, QUARTERS_PER_HOUR)
-    found: Floats32 = split.transpose(0, 2, 1, 3).reshape(len(values), HOURS, -1)
-    return found
+    return split.transpose(0, 2, 1, 3).reshape(len(values), HOURS, -1)
 
 
 def by_day(values: Floats32) -> Floats32:
