@@ -4,7 +4,7 @@ from ampacity.forecasting.codec import dump_model, load_model
 from ampacity.forecasting.designs import Designs
 from ampacity.forecasting.fallback import fallback_band
 from ampacity.forecasting.model import ForecastModel, fit, update
-from ampacity.forecasting.predict import predict
+from ampacity.forecasting.predict import DailyForecast, forecast_days, predict
 from ampacity.forecasting.types import (
     ForecastSettings,
     ForecastSource,
@@ -14,6 +14,7 @@ from ampacity.forecasting.types import (
 )
 
 __all__ = [
+    "DailyForecast",
     "Designs",
     "ForecastModel",
     "ForecastSettings",
@@ -24,6 +25,7 @@ __all__ = [
     "dump_model",
     "fallback_band",
     "fit",
+    "forecast_days",
     "load_model",
     "predict",
     "update",

@@ -23,7 +23,7 @@ from ampacity.forecasting.tracking import (
     carry_over,
     error_size,
 )
-from ampacity.forecasting.types import Floats, Floats32, Ints
+from ampacity.forecasting.types import Bools, Floats, Floats32, Ints
 from ampacity.timegrid import QUARTERS_PER_DAY, QUARTERS_PER_HOUR, Window
 
 STALE_WIDENING = 1.5  # margin of a forecast whose weather is missing, over its usual one
@@ -40,7 +40,7 @@ class View:
     daily: Floats32  # (S, 1 + days, 96): yesterday as forecast then, today and after as forecast at today's start
     y: Floats32  # (S, 2, 96) measured yesterday and today, NaN unknown
     day_start: int  # quarter at which today starts
-    weather_free: bool  # weather that the model was fitted on is missing
+    weather_free: Bools  # (S,) weather that the model was fitted on is missing
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,7 +58,7 @@ def quantiles(view: View, window: Window, levels: tuple[float, ...]) -> Floats32
     news = _news(view, at[0] if len(at) else 0)
     lead = at[None, :] - news.at[:, None]
     median = _median(view, at, lead, news)
-    wider = np.float32(STALE_WIDENING if view.weather_free else 1)
+    wider = np.where(view.weather_free, np.float32(STALE_WIDENING), np.float32(1))[:, None]
     out = np.empty((len(levels), *median.shape), np.float32)
     usual = spread(view.track.calibration)
     for i, level in enumerate(levels):

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from ampacity.errors import Unsuitable
 from ampacity.forecasting.calibration import Calibration
-from ampacity.forecasting.experts import Fitted
+from ampacity.forecasting.expert import Fitted
 from ampacity.forecasting.model import ForecastModel
 from ampacity.forecasting.prior import Prior
 from ampacity.forecasting.tracking import Track

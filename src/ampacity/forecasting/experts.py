@@ -1,111 +1,13 @@
-"""The models that are mixed, behind one interface: fit on past days, forecast coming ones.
-
-An expert sees a panel (all series of a cell at once) and forecasts whole days for each *delay*:
-0 when everything up to the day before is known, 1 without the last day, 2 without the last two.
-"""
-
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Protocol
+"""The experts by name."""
 
 import numpy as np
 
-from ampacity.forecasting.correction import apply_correction, correction_inputs, fit_correction, smooth_hours
-from ampacity.forecasting.panel import Panel
-from ampacity.forecasting.ridge import RidgeFit, fit_ridge
-from ampacity.forecasting.smoothing import DELAYS, Smoother, SmoothState, follow, start_state
-from ampacity.forecasting.types import Bools, Floats32
-
-FOLLOWED_DAYS = 150
-STATE_DAYS = 8  # how far before the end of the training a state is kept: a week of errors and one day
-
-
-@dataclass(frozen=True, kw_only=True)
-class Fitted:
-    """What an expert learnt: arrays per series (S, ...), arrays that the series share, and the end of the training."""
-
-    series: Mapping[str, Floats32]
-    shared: Mapping[str, Floats32]
-    end_day: int
-
-
-class Expert(Protocol):
-    """One way to forecast."""
-
-    @property
-    def name(self) -> str: ...
-
-    def fit(self, panel: Panel, first_day: int, end_day: int) -> Fitted:
-        """Learn from the days [first_day, end_day) of all series."""
-
-    def forecast(self, fitted: Fitted, panel: Panel, first_day: int, end_day: int) -> Floats32:
-        """Forecasts of whole days by delay, (3, S, days, 96); of a day only what was known before it is used."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class SharedRidge:
-    """Ridge on the shared columns, its residual followed from day to day, then the last hours' correction."""
-
-    name: str
-    penalty: float
-    passes: int
-    smoother: Smoother
-
-    def fit(self, panel: Panel, first_day: int, end_day: int) -> Fitted:
-        ridge = fit_ridge(panel, first_day, end_day, penalty=self.penalty, passes=self.passes)
-        begin = max(first_day, end_day - FOLLOWED_DAYS)
-        residual, known = self._residual(ridge, panel, begin, end_day)
-        shared = panel.shared
-        kinds = shared.day_class[begin - shared.first_day : end_day - shared.first_day]
-        start = start_state(residual, known)
-        followed, kept = follow(self.smoother, start, residual, known, kinds, keep_day=end_day - STATE_DAYS - begin)
-        u = np.where(known, residual - followed[0], np.float32(0))
-        smooth = smooth_hours(u)
-        settled = slice(min(14, u.shape[1] // 2), None)
-        series = {
-            "coefficients": ridge.coefficients,
-            "level": kept.level,
-            "profile": kept.profile if any(self.smoother.profile_gains) else kept.profile[:, :0],
-        }
-        for delay in (0, 1):
-            inputs = correction_inputs(u, smooth, settled, delay)
-            target = np.where(known, residual - followed[delay], np.float32(0))[:, settled]
-            series[f"correction_{delay}"] = fit_correction(inputs, target)
-        return Fitted(series=series, shared={"low": ridge.low, "high": ridge.high}, end_day=end_day)
-
-    def forecast(self, fitted: Fitted, panel: Panel, first_day: int, end_day: int) -> Floats32:
-        begin = max(panel.first_day, min(fitted.end_day, first_day) - STATE_DAYS)
-        ridge = RidgeFit(
-            coefficients=fitted.series["coefficients"], low=fitted.shared["low"], high=fitted.shared["high"]
-        )
-        fit = ridge.fitted(panel.shared, begin, end_day)
-        days = slice(begin - panel.first_day, end_day - panel.first_day)
-        known = panel.known[:, days]
-        residual = np.where(known, panel.y[:, days] - fit, np.float32(0))
-        kinds = panel.shared.day_class[days]
-        followed, _ = follow(self.smoother, self._state(fitted), residual, known, kinds, keep_day=0)
-        u = np.where(known, residual - followed[0], np.float32(0))
-        smooth = smooth_hours(u)
-        targets = slice(first_day - begin, None)
-        out = np.empty((DELAYS, len(u), end_day - first_day, u.shape[2]), np.float32)
-        for delay in range(DELAYS):
-            inputs = correction_inputs(u, smooth, targets, delay)
-            correction = apply_correction(fitted.series[f"correction_{min(delay, 1)}"], inputs)
-            out[delay] = fit[:, targets] + followed[delay][:, targets] + correction
-        return out
-
-    def _residual(self, ridge: RidgeFit, panel: Panel, first_day: int, end_day: int) -> tuple[Floats32, Bools]:
-        days = slice(first_day - panel.first_day, end_day - panel.first_day)
-        known = panel.known[:, days]
-        residual = panel.y[:, days] - ridge.fitted(panel.shared, first_day, end_day)
-        return residual, known
-
-    def _state(self, fitted: Fitted) -> SmoothState:
-        level, profile = fitted.series["level"], fitted.series["profile"]
-        if profile.shape[1] == 0:
-            profile = np.zeros((len(level), 3, level.shape[1]), np.float32)
-        return SmoothState(level=level, profile=profile)
-
+from ampacity.forecasting.expert import Expert
+from ampacity.forecasting.followed import SharedRidge
+from ampacity.forecasting.hourly import Hourly
+from ampacity.forecasting.lagged import Lagged
+from ampacity.forecasting.smoothing import DELAYS, Smoother
+from ampacity.forecasting.types import Bools
 
 SMOOTH = SharedRidge(
     name="smooth", penalty=0.01, passes=2, smoother=Smoother(level_gain=0.25, profile_gains=(0.0, 0.0, 0.0))
@@ -113,4 +15,21 @@ SMOOTH = SharedRidge(
 CLASSED = SharedRidge(
     name="classed", penalty=3.0, passes=2, smoother=Smoother(level_gain=0.25, profile_gains=(0.075, 0.15, 0.15))
 )
-EXPERTS: dict[str, Expert] = {expert.name: expert for expert in (SMOOTH, CLASSED)}
+HOURLY = Hourly()
+LAGGED = Lagged()
+RANDOM = SharedRidge(
+    name="random",
+    penalty=3.0,
+    passes=3,
+    smoother=Smoother(level_gain=0.25, profile_gains=(0.0, 0.0, 0.0)),
+    random_features=True,
+)
+
+EXPERTS: dict[str, Expert] = {expert.name: expert for expert in (SMOOTH, CLASSED, HOURLY, LAGGED, RANDOM)}
+
+
+def takes_part(names: tuple[str, ...]) -> Bools:
+    """Which experts forecast at which delay, (3, I)."""
+    delays = np.array([EXPERTS[name].delays for name in names])
+    found: Bools = np.arange(DELAYS)[:, None] < delays
+    return found

@@ -8,7 +8,8 @@ import numpy as np
 
 from ampacity.forecasting.calibration import Calibration
 from ampacity.forecasting.designs import Designs
-from ampacity.forecasting.experts import EXPERTS, Expert, Fitted
+from ampacity.forecasting.expert import Fitted
+from ampacity.forecasting.experts import EXPERTS, takes_part
 from ampacity.forecasting.panel import Panel, Shared, days_window, fill_holes, whole_days
 from ampacity.forecasting.prior import Prior, fit_prior
 from ampacity.forecasting.tracking import Track, learn_day, new_track, rescaled, track_of
@@ -55,6 +56,7 @@ def fit(
     settings: ForecastSettings,
     *,
     designs: Designs | None = None,
+    as_forecast: Designs | None = None,
     limit_w: Floats | None = None,
     previous: ForecastModel | None = None,
 ) -> ForecastModel:
@@ -65,6 +67,8 @@ def fit(
         weather: observed over the history, as far as known.
         cell: index of each element's weather cell or -1, (E,).
         designs: shared columns, to be reused from block to block.
+        as_forecast: the same of the weather as it had been forecast for each day, so that the margins know how wrong
+            that is; without it the weather counts as known.
         limit_w: what each phase may carry [W], (E, 3): tells existing phases and spans the band where nothing is known.
         previous: the model that this one replaces; its margins are carried on instead of learnt anew.
     """
@@ -76,9 +80,10 @@ def fit(
     start = _start_day(y_w, first)
     enough = (days >= settings.minimum_days) & (end - start >= settings.minimum_days)
     rows = np.flatnonzero(enough)
-    known_before = _carried(previous, history, designs, rows, settings)
+    issued = as_forecast or designs
+    known_before = _carried(previous, history, issued, rows, settings)
     pieces = [
-        _fit_chunk(piece, y_w, designs, settings, known_before)
+        _fit_chunk(piece, y_w, (designs, issued), settings, known_before)
         for piece in _chunks(rows, cell[rows // 3], start[rows], known_before.position[rows] >= 0, (first, end))
     ]
     order = np.concatenate([piece.rows for piece, _, _, _ in pieces]) if pieces else np.zeros(0, np.int64)
@@ -145,13 +150,15 @@ def _carried(
 
 
 def _fit_chunk(
-    piece: _Piece, y_w: Floats32, designs: Designs, settings: ForecastSettings, before: _Before
+    piece: _Piece, y_w: Floats32, designs: tuple[Designs, Designs], settings: ForecastSettings, before: _Before
 ) -> tuple[_Piece, Floats32, dict[str, Fitted], Track]:
-    shared = designs.shared(piece.cell, piece.first_day, piece.end_day, minimum_known=USABLE_WEATHER)
+    observed, issued = (
+        d.shared(piece.cell, piece.first_day, piece.end_day, minimum_known=USABLE_WEATHER) for d in designs
+    )
     end = piece.end_day
     raw = y_w[piece.rows, -(end - piece.first_day) :]
     scale = robust_scale(raw)
-    panel = make_panel(raw / scale[:, None, None], shared)
+    panel = make_panel(raw / scale[:, None, None], observed)
     experts = [EXPERTS[name] for name in settings.experts]
     at = before.position[piece.rows]
     if before.model is not None and (at >= 0).all():
@@ -159,8 +166,8 @@ def _fit_chunk(
     else:
         track = new_track(len(raw), len(experts))
         for begin, until in pairwise(calibration_refits(piece.first_day, end, settings)):
-            track = _learn_week(track, panel, experts, (piece.first_day, begin, until), settings.risk)
-    used = (shared.design.known.mean(axis=1) >= USABLE_WEATHER).astype(np.float32)
+            track = _learn_week(track, panel, issued, (piece.first_day, begin, until), settings)
+    used = (observed.design.known.mean(axis=1) >= USABLE_WEATHER).astype(np.float32)
     fitted = {}
     for expert in experts:
         learnt = expert.fit(panel, piece.first_day, end)
@@ -168,18 +175,24 @@ def _fit_chunk(
     return piece, scale, fitted, track
 
 
-def _learn_week(track: Track, panel: Panel, experts: list[Expert], days: tuple[int, int, int], risk: float) -> Track:
+def _learn_week(
+    track: Track, panel: Panel, issued: Shared, days: tuple[int, int, int], settings: ForecastSettings
+) -> Track:
     """Fit on the days before `begin`, forecast [begin, until) day by day, learn from the errors."""
     first, begin, until = days
-    forecasts = np.stack([e.forecast(e.fit(panel, first, begin), panel, begin, until) for e in experts])
-    return _learn_days(track, panel, forecasts, begin, risk)
+    experts = [EXPERTS[name] for name in settings.experts]
+    told = replace(panel, shared=issued)
+    forecasts = np.stack([e.forecast(e.fit(panel, first, begin), told, begin, until) for e in experts])
+    return _learn_days(track, panel, forecasts, begin, settings)
 
 
-def _learn_days(track: Track, panel: Panel, forecasts: Floats32, first_day: int, risk: float) -> Track:
+def _learn_days(track: Track, panel: Panel, forecasts: Floats32, first_day: int, settings: ForecastSettings) -> Track:
     """Learn day by day from forecasts (I, 3, S, days, 96) of the days from `first_day` on."""
+    asked = takes_part(settings.experts)
     for i in range(forecasts.shape[3]):
         at = first_day + i - panel.first_day
-        track = learn_day(track, forecasts[:, :, :, i], panel.y[:, at], panel.known[:, at], risk)
+        y, known = panel.y[:, at], panel.known[:, at]
+        track = learn_day(track, forecasts[:, :, :, i], y, known, risk=settings.risk, takes_part=asked)
     return track
 
 
@@ -205,7 +218,7 @@ def update(
         y_w = _days_of(recent, first, end, model.settings)[model.element[rows] * 3 + model.phase[rows]]
         panel = make_panel(y_w / model.scale_w[rows, None, None], shared)
         forecasts = np.stack([EXPERTS[n].forecast(f, panel, begin, end) for n, f in fitted_of(model, rows).items()])
-        tracks.append(_learn_days(track_of(model.track, rows), panel, forecasts, begin, model.settings.risk))
+        tracks.append(_learn_days(track_of(model.track, rows), panel, forecasts, begin, model.settings))
         parts.append(rows)
     back = np.argsort(np.concatenate(parts), kind="stable")
     return replace(model, track=_gathered_track(tracks, back, len(model.experts)), learnt_day=end)

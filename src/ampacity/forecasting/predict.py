@@ -1,19 +1,38 @@
 """Forecast a block from its model and the newest measurements."""
 
+from dataclasses import dataclass
+
 import numpy as np
 
 from ampacity.forecasting.bands import View, quantiles
 from ampacity.forecasting.calibration import DELAY_BANDS
 from ampacity.forecasting.designs import Designs
-from ampacity.forecasting.experts import EXPERTS
+from ampacity.forecasting.experts import EXPERTS, takes_part
 from ampacity.forecasting.model import RECENT_DAYS, ForecastModel, chunks_of, fitted_of, make_panel
 from ampacity.forecasting.panel import Panel, Shared, whole_days
 from ampacity.forecasting.prior import prior_band
 from ampacity.forecasting.tracking import mix, track_of
-from ampacity.forecasting.types import Floats32, ForecastSource, Ints, LoadForecast, LoadHistory, Weather
+from ampacity.forecasting.types import (
+    Bools,
+    Floats32,
+    ForecastSource,
+    Ints,
+    LoadForecast,
+    LoadHistory,
+    Weather,
+)
 from ampacity.timegrid import QUARTERS_PER_DAY, Window
 
 MISSING_WEATHER = 0.1  # share of the window without weather above which a forecast counts as weather-free
+
+
+@dataclass(frozen=True, kw_only=True)
+class DailyForecast:
+    """What the experts say of a day and those after it, made once at the day's start: the base of all its forecasts."""
+
+    day: int
+    load: Floats32  # (S, 1 + days, 96) from the day before on, in units of each series' scale
+    weather_free: Bools  # (S,) weather that the model was fitted on is missing
 
 
 def predict(
@@ -23,6 +42,7 @@ def predict(
     *,
     window: Window,
     designs: Designs | None = None,
+    daily: DailyForecast | None = None,
 ) -> LoadForecast:
     """Quantiles of the load over a window that starts at the origin.
 
@@ -33,81 +53,102 @@ def predict(
         recent: the last 15 days or so up to the origin; NaN where nothing came yet.
         weather: covers the recent days and the window, as known at the origin.
         window: from the origin on, at most seven days.
+        daily: the base of that day, where it has been made already; made anew if it is of another day or too short.
     """
-    settings = model.settings
-    designs = designs or Designs(weather, settings)
-    levels = settings.levels
+    levels, settings = model.settings.levels, model.settings
+    day, end = days_of_window(window, settings.day_start_quarter)
+    if daily is None or daily.day != day or daily.day + daily.load.shape[1] - 1 < end:
+        daily = forecast_days(model, recent, weather, window=window, designs=designs)
     out = np.full((len(levels), len(model.source) * 3, window.count), np.nan, np.float32)
     source = model.source.copy()
-    for rows in chunks_of(model):
-        view = _view(model, rows, recent, window, designs)
-        out[:, model.element[rows] * 3 + model.phase[rows]] = quantiles(view, window, levels)
-        if view.weather_free:
-            source[model.element[rows], model.phase[rows]] = ForecastSource.WEATHER_FREE
+    if len(model.element):
+        view = _view(model, recent, window, daily)
+        out[:, model.element * 3 + model.phase] = quantiles(view, window, levels)
+        source[model.element[daily.weather_free], model.phase[daily.weather_free]] = ForecastSource.WEATHER_FREE
     out[:, model.prior.series] = prior_band(model.prior, window, levels, settings)
-    return LoadForecast(
-        window=window,
-        levels=levels,
-        load_w=out.reshape(len(levels), -1, 3, window.count),
-        source=source.astype(np.int8),
-    )
+    shaped = out.reshape(len(levels), -1, 3, window.count)
+    return LoadForecast(window=window, levels=levels, load_w=shaped, source=source.astype(np.int8))
 
 
-def _view(model: ForecastModel, rows: Ints, recent: LoadHistory, window: Window, designs: Designs) -> View:
-    settings = model.settings
-    today = (window.first - settings.day_start_quarter) // QUARTERS_PER_DAY
-    end = -((settings.day_start_quarter - window.end) // QUARTERS_PER_DAY)
-    first = max(whole_days(recent.window, settings.day_start_quarter)[0], today - RECENT_DAYS)
-    first = min(first, today - 2)
-    cell, group = int(model.cell[rows[0]]), int(model.group[rows[0]])
-    shared = designs.shared(cell, first, max(end, today + 1))
-    load_w = _aligned(recent, model.element[rows] * 3 + model.phase[rows], window.first, shared)
-    scale = model.scale_w[rows]
-    scaled = load_w / scale[:, None, None]
-    before = scaled.copy()
-    before[:, today - first :] = np.nan
-    panel = make_panel(before, shared)
-    daily = _forecasts(model, rows, panel, today)
+def days_of_window(window: Window, day_start_quarter: int) -> tuple[int, int]:
+    """The day of the origin, and the day after the window's last."""
+    day = (window.first - day_start_quarter) // QUARTERS_PER_DAY
+    end = -((day_start_quarter - window.end) // QUARTERS_PER_DAY)
+    return day, max(end, day + 1)
+
+
+def forecast_days(
+    model: ForecastModel,
+    recent: LoadHistory,
+    weather: Weather,
+    *,
+    window: Window,
+    designs: Designs | None = None,
+) -> DailyForecast:
+    """The daily base of all days that a window touches, from the whole days before its origin."""
+    designs = designs or Designs(weather, model.settings)
+    day, end = days_of_window(window, model.settings.day_start_quarter)
+    first = max(whole_days(recent.window, model.settings.day_start_quarter)[0], day - RECENT_DAYS)
+    first = min(first, day - 2)
+    load = np.empty((len(model.element), end - day + 1, QUARTERS_PER_DAY), np.float32)
+    weather_free = np.zeros(len(model.element), bool)
+    for rows in chunks_of(model):
+        cell = int(model.cell[rows[0]])
+        shared = designs.shared(cell, first, end)
+        start = day * QUARTERS_PER_DAY + model.settings.day_start_quarter
+        before = _aligned(recent, model.element[rows] * 3 + model.phase[rows], start, shared.design.window)
+        panel = make_panel(_by_day(before) / model.scale_w[rows, None, None], shared)
+        load[rows] = _mixed(model, rows, panel, day)
+        weather_free[rows] = _lacks_weather(model, rows, shared, window, weather)
+    return DailyForecast(day=day, load=load, weather_free=weather_free)
+
+
+def _view(model: ForecastModel, recent: LoadHistory, window: Window, daily: DailyForecast) -> View:
+    start = daily.day * QUARTERS_PER_DAY + model.settings.day_start_quarter
+    two_days = Window(start - QUARTERS_PER_DAY, 2 * QUARTERS_PER_DAY)
+    newest = _aligned(recent, model.element * 3 + model.phase, window.first, two_days)
     return View(
-        track=track_of(model.track, rows),
-        scale_w=scale,
-        daily=daily,
-        y=scaled[:, today - 1 - first : today + 1 - first],
-        day_start=today * QUARTERS_PER_DAY + settings.day_start_quarter,
-        weather_free=_lacks_weather(model, group, cell, shared, window, designs.weather),
+        track=model.track,
+        scale_w=model.scale_w,
+        daily=daily.load,
+        y=_by_day(newest) / model.scale_w[:, None, None],
+        day_start=start,
+        weather_free=daily.weather_free,
     )
 
 
-def _aligned(recent: LoadHistory, series: Ints, origin: int, shared: Shared) -> Floats32:
-    """Load before the origin as (S, days of `shared`, 96), NaN elsewhere."""
-    start = shared.design.window.first
-    count = shared.design.window.count
-    out = np.full((len(series), count), np.nan, np.float32)
-    begin, end = max(start, recent.window.first), min(origin, recent.window.end, start + count)
+def _by_day(load: Floats32) -> Floats32:
+    found: Floats32 = load.reshape(len(load), load.shape[1] // QUARTERS_PER_DAY, QUARTERS_PER_DAY)
+    return found
+
+
+def _aligned(recent: LoadHistory, series: Ints, until: int, window: Window) -> Floats32:
+    """Load of some series before a quarter, over a window (S, T), NaN elsewhere."""
+    out = np.full((len(series), window.count), np.nan, np.float32)
+    begin, end = max(window.first, recent.window.first), min(until, recent.window.end, window.end)
     if begin < end:
-        flat = recent.load_w.reshape(-1, recent.window.count)
-        out[:, begin - start : end - start] = flat[series, begin - recent.window.first : end - recent.window.first]
-    return out.reshape(len(series), -1, QUARTERS_PER_DAY)
+        flat = recent.load_w.reshape(len(recent.load_w) * 3, recent.window.count)
+        part = flat[series, begin - recent.window.first : end - recent.window.first]
+        out[:, begin - window.first : end - window.first] = part
+    return out
 
 
-def _forecasts(model: ForecastModel, rows: Ints, panel: Panel, today: int) -> Floats32:
+def _mixed(model: ForecastModel, rows: Ints, panel: Panel, day: int) -> Floats32:
     """Mixed forecasts of yesterday, made then, and of today and the days after, made today: (S, 1 + days, 96)."""
     end = panel.first_day + panel.shared.days
-    fitted = fitted_of(model, rows)
-    by_expert = [EXPERTS[name].forecast(piece, panel, today - 1, end) for name, piece in fitted.items()]
-    track = track_of(model.track, rows)
-    mixed = np.stack([mix(track, np.stack([f[delay] for f in by_expert])) for delay in range(DELAY_BANDS)])
-    delays = np.minimum(np.maximum(np.arange(-1, end - today), 0), DELAY_BANDS - 1)
-    at = np.arange(end - today + 1)
-    return mixed[delays, :, at].transpose(1, 0, 2)
+    by_expert = [EXPERTS[n].forecast(piece, panel, day - 1, end) for n, piece in fitted_of(model, rows).items()]
+    track, asked = track_of(model.track, rows), takes_part(model.settings.experts)
+    mixed = np.stack([mix(track, np.stack([f[d] for f in by_expert]), asked[d]) for d in range(DELAY_BANDS)])
+    delays = np.minimum(np.maximum(np.arange(-1, end - day), 0), DELAY_BANDS - 1)
+    found: Floats32 = mixed[delays, :, np.arange(end - day + 1)].transpose(1, 0, 2)
+    return found
 
 
-def _lacks_weather(
-    model: ForecastModel, group: int, cell: int, shared: Shared, window: Window, weather: Weather
-) -> bool:
+def _lacks_weather(model: ForecastModel, rows: Ints, shared: Shared, window: Window, weather: Weather) -> bool:
     """Whether a variable that the model was fitted on is missing from the window, or too old."""
+    cell, group = int(model.cell[rows[0]]), int(model.group[rows[0]])
     if cell < 0:
-        return True
+        return False  # fitted without weather: it lacks none, and its source says so already
     used = next(iter(model.experts.values())).shared["weather"][group] > 0
     at = slice(window.first - shared.design.window.first, window.end - shared.design.window.first)
     missing = 1 - shared.design.known[:, at].mean(axis=1)
