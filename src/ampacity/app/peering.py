@@ -24,10 +24,10 @@ from ampacity.oscp.tokens import TokenVault
 from ampacity.oscp.transport import GuardedTransport
 from ampacity.peers.types import Behaviour, Complaint, Peer
 from ampacity.ports import Clock
+from ampacity.store.asked import AskedStore
 from ampacity.store.outbox import OutboxStore
 from ampacity.store.peers import PeerStore
 from ampacity.store.pool import Pool
-from ampacity.store.requests import RequestStore
 from ampacity.store.usage import UsageStore
 
 _LOG = logging.getLogger(__name__)
@@ -96,7 +96,7 @@ def build_peering(
         desk=desk,
         door=Door(desk, settings.requests_per_second, settings.request_burst),
         usage=UsageDesk(UsageStore(pool), clock, batch=settings.readings_batch),
-        requests=RequestStore(pool),
+        requests=AskedStore(pool),
         settings=settings,
         clock=clock,
         decide=decide,

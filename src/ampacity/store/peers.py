@@ -85,6 +85,10 @@ class PeerStore:
     async def revoke_all(self, provider_no: int, at: datetime) -> None:
         await self._pool.execute(sql("revoke_all_tokens"), provider_no, at)
 
+    async def connected_providers(self) -> set[int]:
+        """Numbers of the providers whose peer is connected."""
+        return {row["provider_no"] for row in await self._pool.fetch(sql("connected_providers"))}
+
     async def due_steps(self, now: datetime, until: datetime) -> list[Peer]:
         return [_peer(row) for row in await self._pool.fetch(sql("take_due_steps"), now, until)]
 

@@ -54,7 +54,7 @@ create table compliance_error (
     request_id text not null,
     content_hash bytea not null,
     correlation_id text,
-    message_id bigint references outbound_forecast,
+    message_id bigint,
     group_no int references capacity_group,
     message text not null,
     detail jsonb,
@@ -63,7 +63,7 @@ create table compliance_error (
     constraint complaint_known_once unique (provider_no, request_id)
 );
 create index compliance_error_of_group on compliance_error (group_no, received_at desc);
-comment on column compliance_error.message_id is 'the forecast that it is about; null: the link was missing or unknown';
+comment on column compliance_error.message_id is 'the outbound forecast that it is about (which may have been cleared away since); null: the link was missing or unknown';
 
 -- To tell a change from a repetition.
 alter table outbound_forecast add column content_hash bytea;

@@ -104,3 +104,6 @@ select p.*, v.provider_id
 from peer p
 join provider v using (provider_no)
 where p.state = 'connected' and p.offline_mode_at < $1;
+
+-- name: connected_providers
+select provider_no from peer where state = 'connected';

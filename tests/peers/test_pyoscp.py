@@ -11,7 +11,7 @@ import pytest
 
 from ampacity.operations.register import invite, start
 from ampacity.timegrid import quarter_at
-from peer_world import KINDS, NOW, add_grid, block, decide, free_port, post, until, world
+from tests.peers.world import KINDS, NOW, add_grid, block, decide, free_port, post, until, world
 
 PROFILE = {"preset": "pyoscp"}
 
