@@ -15,6 +15,7 @@ from ampacity.operations.settings import CycleSettings
 from ampacity.operations.take_in import take_in
 from ampacity.store.postgres import PostgresCycles, PostgresGrid
 from ampacity.store.requests import PostgresRequests
+from ampacity.store.usage import UsageStore
 from ampacity.timegrid import quarter_at
 from tests.operations.conftest import DAYS, START, Connected, small_network
 
@@ -32,6 +33,7 @@ class Bench:
             cycles=PostgresCycles(pool),
             requests=PostgresRequests(pool),
             peers=Connected(frozenset({0, 1})),
+            usage=UsageStore(pool),
         )
 
     async def cycle(self, at=AT):

@@ -16,6 +16,7 @@ from ampacity.operations.settings import CycleSettings
 from ampacity.operations.take_in import take_in
 from ampacity.store.postgres import PostgresCycles, PostgresGrid
 from ampacity.store.requests import PostgresRequests
+from ampacity.store.usage import UsageStore
 from tests.operations.conftest import DAYS, START, Connected, small_input, small_network
 
 AT = START + timedelta(days=DAYS)
@@ -27,6 +28,7 @@ def ports(pool, providers=frozenset({0, 1})) -> CyclePorts:
         cycles=PostgresCycles(pool),
         requests=PostgresRequests(pool),
         peers=Connected(providers),
+        usage=UsageStore(pool),
     )
 
 

@@ -15,6 +15,7 @@ import msgspec
 from ampacity.errors import Unsuitable
 from ampacity.forecasting import ForecastSettings
 from ampacity.operations.settings import CycleSettings
+from ampacity.oscp.settings import OscpSettings
 
 PREFIX = "AMPACITY_"
 DEFAULT_FILE = "ampacity.toml"
@@ -65,6 +66,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     server: ServerSettings = ServerSettings()
     forecast: ForecastSection = ForecastSection()
     cycle: CycleSettings = CycleSettings()
+    oscp: OscpSettings = OscpSettings()
 
 
 def load_settings(file: Path | None, environment: Mapping[str, str]) -> Settings:

@@ -16,6 +16,7 @@ from ampacity.operations.decide import KIND_OF, Decided, Outlook, decide
 from ampacity.operations.forecast import GROUPS_AT_ONCE, Plan, forecasts, nearest_cell, weather_window
 from ampacity.operations.outlook import Gathered, kept_levels
 from ampacity.operations.settings import CycleSettings
+from ampacity.operations.settle_usage import settle_usage
 from ampacity.operations.stages import Stages
 from ampacity.operations.summary import summarise
 from ampacity.ports import (
@@ -28,6 +29,7 @@ from ampacity.ports import (
     Held,
     JsonObject,
     RequestStore,
+    Usage,
 )
 from ampacity.timegrid import QUARTERS_PER_DAY, Window, floor_quarter, moment_of, quarter_at
 
@@ -42,6 +44,7 @@ class CyclePorts:
     cycles: CycleStore
     requests: RequestStore
     peers: ConnectedPeers
+    usage: Usage
 
 
 async def run_cycle(
@@ -74,6 +77,8 @@ async def _decide_slot(
     slot: datetime, *, holder: UUID, ports: CyclePorts, forecast: ForecastSettings, cycle: CycleSettings
 ) -> None:
     stages = Stages()
+    with stages.during("settle use"):
+        await settle_usage(ports.usage, slot)
     with stages.during("read"):
         plan = await _plan(slot, ports, forecast, cycle)
         need_wh = await _daily_need(plan, ports.grid)

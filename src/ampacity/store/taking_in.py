@@ -29,7 +29,7 @@ async def take_in(connection: Connection, given: Input, corrected_at: datetime) 
         for subject, numbers, series in _series(given, stored):
             a, c = await _take_in_series(connection, subject, numbers, series, corrected_at)
             added, corrected = added + a, corrected + c
-        weather = await _take_in_weather(connection, given.weather)
+        weather = await take_in_weather(connection, given.weather)
     return Imported(
         records_added=change.added,
         records_changed=change.changed,
@@ -93,7 +93,7 @@ def _only(values: NDArray[np.float32], where: NDArray[np.bool_]) -> NDArray[np.f
     return np.where(where, values, np.float32(np.nan))
 
 
-async def _take_in_weather(connection: Connection, weather: WeatherRows) -> int:
+async def take_in_weather(connection: Connection, weather: WeatherRows) -> int:
     if not len(weather.valid_at):
         return 0
     places = np.stack([weather.latitude, weather.longitude], axis=1).astype(float)

@@ -1,0 +1,6 @@
+"""`python -m ampacity`."""
+
+from ampacity.app.cli import main
+
+if __name__ == "__main__":
+    main()

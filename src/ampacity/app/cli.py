@@ -1,0 +1,44 @@
+"""The command `ampacity`."""
+
+import sys
+
+import typer
+from rich.console import Console
+
+from ampacity.app.commands import cycle_command, import_command, migrate_command, serve_command
+from ampacity.app.commands.bench_command import bench
+from ampacity.errors import AmpacityError, Unsuitable
+
+app = typer.Typer(
+    name="ampacity",
+    help="An open Capacity Provider: how much grid capacity may be used, by whom, in the next 24 hours.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+)
+app.command("migrate")(migrate_command.migrate)
+app.command("import")(import_command.import_folder)
+app.command("cycle")(cycle_command.cycle)
+app.command("serve")(serve_command.serve)
+app.add_typer(bench, name="bench")
+
+
+def main() -> None:
+    """Run the command; exit status 0, 1 with the reason where it is refused, 2 for wrong usage."""
+    try:
+        app()
+    except AmpacityError as refused:
+        _say(refused)
+        sys.exit(1)
+    except KeyboardInterrupt:
+        sys.exit(130)
+
+
+def _say(refused: AmpacityError) -> None:
+    console = Console(stderr=True, soft_wrap=True, highlight=False)
+    if isinstance(refused, Unsuitable) and len(refused.faults) > 1:
+        console.print(f"refused, {len(refused.faults)} faults:", style="red")
+        for fault in refused.faults:
+            console.print(f"  {fault}", markup=False)
+    else:
+        console.print(f"refused: {refused}", style="red", markup=False)

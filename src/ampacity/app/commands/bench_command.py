@@ -1,0 +1,58 @@
+"""`ampacity bench …`: figures of this machine."""
+
+import asyncio
+from typing import Annotated
+
+import msgspec
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from ampacity.app.bench_cycle import CycleBench, bench_plan, prepare, run_apart
+from ampacity.app.commands.options import AsJson, Config, run_until_stopped, settings_of
+from ampacity.app.progress import bar
+from ampacity.app.scratch_database import scratch_database
+from ampacity.app.session import database
+from ampacity.app.settings import Settings
+
+bench = typer.Typer(help="Measure what the parts take on this machine.", no_args_is_help=True)
+
+Elements = Annotated[int, typer.Option("--elements", min=1, help="How many network elements.")]
+GroupsPerElement = Annotated[
+    int, typer.Option("--groups-per-element", min=1, max=4, help="Groups behind each of them.")
+]
+
+
+@bench.command("cycle")
+def bench_cycle(
+    elements: Elements = 1000, groups_per_element: GroupsPerElement = 3, config: Config = None, as_json: AsJson = False
+) -> None:
+    """One publication cycle, the fit of all models included, over made-up elements with eight weeks of history."""
+    settings = settings_of(config)
+    with database(settings) as dsn:
+        result = run_until_stopped(_bench_cycle(dsn, settings, elements, groups_per_element))
+    if as_json:
+        print(msgspec.json.encode(result).decode())  # noqa: T201
+    else:
+        _show(result)
+
+
+async def _bench_cycle(dsn: str, settings: Settings, elements: int, groups_per_element: int) -> CycleBench:
+    plan = bench_plan(elements, groups_per_element)
+    async with scratch_database(dsn) as scratch:
+        with bar() as progress:
+            task = progress.add_task("prepare", total=elements)
+            await prepare(scratch, plan, lambda done, total: progress.update(task, completed=done, total=total))
+        return await asyncio.to_thread(run_apart, scratch, plan.window.end_moment, settings)
+
+
+def _show(result: CycleBench) -> None:
+    table = Table(title=f"one cycle: {result.elements} elements, {result.groups} groups, {result.messages} messages")
+    table.add_column("stage")
+    table.add_column("seconds", justify="right")
+    for name, seconds in result.stages.items():
+        table.add_row(name, f"{seconds:.2f}")
+    table.add_row("in all", f"{result.total_s:.2f}", style="bold")
+    console = Console(highlight=False)
+    console.print(table)
+    console.print(f"peak memory {result.peak_mib:.0f} MiB")

@@ -1,0 +1,53 @@
+"""`ampacity serve`."""
+
+import asyncio
+import logging
+from typing import Annotated
+
+import msgspec
+import typer
+from rich.console import Console
+
+from ampacity.app.clock import make_clock
+from ampacity.app.commands.options import At, Config, run_until_stopped, settings_of
+from ampacity.app.logs import log_to_stderr
+from ampacity.app.server import build_server, started
+from ampacity.app.session import database, open_store
+from ampacity.app.settings import Settings
+from ampacity.ports import CycleRecord
+
+Host = Annotated[str | None, typer.Option("--host", help="Address to listen on; by default that of the settings.")]
+Port = Annotated[int | None, typer.Option("--port", help="Port to listen on; by default that of the settings.")]
+Speed = Annotated[float, typer.Option("--speed", min=0.01, help="How many times as fast as the wall time runs.")]
+
+
+def serve(host: Host = None, port: Port = None, at: At = None, speed: Speed = 1.0, config: Config = None) -> None:
+    """Serve peers, and run a publication cycle at once and at each quarter hour."""
+    settings = listening_on(settings_of(config), host, port)
+    log_to_stderr(logging.INFO)
+    clock = make_clock(at, speed)
+    console = Console(stderr=True, highlight=False)
+
+    async def run(dsn: str) -> None:
+        async with open_store(dsn, settings) as store, started(build_server(store, settings, clock, on_cycle=_note)):
+            console.print(
+                f"serving on {settings.server.base_url()}, data time {clock():%Y-%m-%d %H:%M} UTC; Ctrl-C ends"
+            )
+            await asyncio.Event().wait()
+
+    with database(settings) as dsn:
+        run_until_stopped(run(dsn))
+
+
+def listening_on(settings: Settings, host: str | None, port: int | None) -> Settings:
+    """The settings with the options of the command over them."""
+    given = {name: value for name, value in (("host", host), ("port", port)) if value is not None}
+    return msgspec.structs.replace(settings, server=msgspec.structs.replace(settings.server, **given))
+
+
+def _note(record: CycleRecord) -> None:
+    seconds = sum(record.stages.values())
+    logging.getLogger(__name__).info(
+        "cycle %s: decision %d, %s messages, %.1f s",
+        f"{record.slot:%Y-%m-%d %H:%M}", record.decision_id, record.summary["messages"], seconds,
+    )  # fmt: skip

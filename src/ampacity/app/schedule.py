@@ -1,0 +1,77 @@
+"""What a server does by itself: a cycle at each quarter hour, a decision as soon as somebody asks."""
+
+import asyncio
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from ampacity.app.clock import DataClock, sleep_until
+from ampacity.app.session import Store
+from ampacity.app.settings import Settings
+from ampacity.errors import AmpacityError, Conflict, NotReady
+from ampacity.operations.adjust import decide_waiting
+from ampacity.operations.cycle import run_cycle
+from ampacity.ports import CycleRecord
+from ampacity.timegrid import QUARTER, floor_quarter
+
+_LOG = logging.getLogger(__name__)
+_TRY_AGAIN_S = 1.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Schedule:
+    """Runs cycles and decisions on a clock; `wake_sender` is called when there is something to send."""
+
+    store: Store
+    settings: Settings
+    clock: DataClock
+    wake_sender: Callable[[], None]
+    on_cycle: Callable[[CycleRecord], None] = lambda _: None
+    asked: asyncio.Event = field(default_factory=asyncio.Event)  # set when somebody asks
+
+    async def run_cycles(self) -> None:
+        """One cycle for the current quarter hour at once, then one at the start of each; missed ones are left out."""
+        while True:
+            slot = floor_quarter(self.clock())
+            record = await self._cycle(slot)
+            if record is not None:
+                self.on_cycle(record)
+                self.wake_sender()
+            await sleep_until(slot + QUARTER, self.clock)
+
+    async def run_decisions(self) -> None:
+        """Decide on requests: when somebody asks here, and now and then for those who asked another server."""
+        while True:
+            self.asked.clear()
+            try:
+                if await decide_waiting(self.clock(), grid=self.store.grid, requests=self.store.requests):
+                    self.wake_sender()
+            except AmpacityError as told:
+                _LOG.warning("%s", told)
+            except Exception:  # noqa: BLE001
+                # A supervisor: the database restarts, say; what waits is decided at the next look.
+                _LOG.exception("deciding on requests failed")
+            try:
+                await asyncio.wait_for(self.asked.wait(), _TRY_AGAIN_S)
+            except TimeoutError:
+                continue
+
+    async def _cycle(self, slot: datetime) -> CycleRecord | None:
+        """Decide a slot, or see that another server does; None: its time ran out."""
+        while self.clock() < slot + QUARTER:
+            try:
+                return await run_cycle(
+                    slot,
+                    ports=self.store.cycle_ports,
+                    forecast=self.settings.forecast.build(),
+                    cycle=self.settings.cycle,
+                )
+            except (NotReady, Conflict) as later:
+                _LOG.info("%s", later)
+            except Exception:  # noqa: BLE001
+                # A supervisor: whatever went wrong, the cycle is tried again until its time is over.
+                _LOG.exception("the cycle of %s failed", slot.isoformat())
+            await asyncio.sleep(_TRY_AGAIN_S)
+        _LOG.error("the cycle of %s was missed", slot.isoformat())
+        return None

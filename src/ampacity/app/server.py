@@ -1,0 +1,113 @@
+"""The server: endpoints, console, schedule, on one event loop."""
+
+import asyncio
+import os
+import socket
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import uvicorn
+from litestar import Litestar
+from litestar.datastructures import State
+
+from ampacity.app.clock import DataClock
+from ampacity.app.peering import Peering, build_peering, running
+from ampacity.app.schedule import Schedule
+from ampacity.app.secret import with_secret_key
+from ampacity.app.session import Store
+from ampacity.app.settings import Settings
+from ampacity.errors import NotReady
+from ampacity.ports import CycleRecord
+
+
+@dataclass(frozen=True, kw_only=True)
+class Server:
+    """A wired server; `running` starts it."""
+
+    app: Litestar
+    peering: Peering
+    schedule: Schedule
+    settings: Settings
+
+
+def build_server(
+    store: Store, settings: Settings, clock: DataClock, *, on_cycle: Callable[[CycleRecord], None] = lambda _: None
+) -> Server:
+    """Wire everything on a store; nothing runs yet."""
+    asked = asyncio.Event()
+    peering = build_peering(
+        store.pool,
+        with_secret_key(settings, os.environ),
+        public_url=settings.server.base_url(),
+        clock=clock,
+        decide=lambda _: asked.set(),
+    )
+    schedule = Schedule(
+        store=store, settings=settings, clock=clock, wake_sender=peering.woken.set, on_cycle=on_cycle, asked=asked
+    )
+    return Server(app=create_app(peering), peering=peering, schedule=schedule, settings=settings)
+
+
+def create_app(peering: Peering) -> Litestar:
+    """The web application on wired parts."""
+    return Litestar([peering.router], state=State({"oscp": peering.endpoint}))
+
+
+@asynccontextmanager
+async def started(server: Server) -> AsyncIterator[None]:
+    """Listen, then run cycles, decisions and deliveries until the block ends.
+
+    Raises:
+        NotReady: the port is taken.
+    """
+    settings = server.settings.server
+    with _bound(settings.host, settings.port) as listening_socket:
+        listener = _Listener(
+            uvicorn.Config(
+                server.app, log_level="warning", lifespan="on", access_log=False, timeout_graceful_shutdown=5
+            )
+        )
+        serving = asyncio.create_task(listener.serve(sockets=[listening_socket]))
+        try:
+            while not listener.started and not serving.done():  # noqa: ASYNC110  # uvicorn has no event for it
+                await asyncio.sleep(0.02)
+            async with (
+                running(server.peering),
+                _task(server.schedule.run_cycles()),
+                _task(server.schedule.run_decisions()),
+            ):
+                yield
+        finally:
+            listener.should_exit = True
+            await serving
+
+
+class _Listener(uvicorn.Server):
+    """Leaves signals to the command: it closes the database after the server."""
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+@contextmanager
+def _bound(host: str, port: int) -> Iterator[socket.socket]:
+    try:
+        address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
+        found = socket.create_server(address[4][:2], family=address[0])
+    except OSError as failed:
+        raise NotReady(f"{host}:{port} cannot be listened on: {failed.strerror or failed}") from failed
+    with found:
+        yield found
+
+
+@asynccontextmanager
+async def _task(work: Coroutine[Any, Any, None]) -> AsyncIterator["asyncio.Task[None]"]:
+    task = asyncio.create_task(work)
+    try:
+        yield task
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
