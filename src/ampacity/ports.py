@@ -203,6 +203,15 @@ class DecisionWriter(Protocol):
     async def finish(self, summary: JsonObject, stages: Mapping[str, float]) -> None: ...
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeptModel:
+    """A stored forecast model of a block: fitted at one time, having learnt from its errors until another."""
+
+    elements: int
+    made_at: datetime
+    fitted_at: datetime
+
+
 class CycleStore(Protocol):
     """Slots, decisions and models."""
 
@@ -226,14 +235,18 @@ class CycleStore(Protocol):
         """What the newest decision says of each kind."""
         ...
 
-    async def model_ages(self, at: datetime) -> Mapping[int, tuple[int, datetime]]:
-        """Elements and time of the newest model of each block, by the number of its first element."""
+    async def renew_cycle(self, slot: datetime, holder: UUID, lease: timedelta) -> None:
+        """Hold a claimed slot for longer."""
+        ...
+
+    async def models(self, at: datetime) -> Mapping[int, KeptModel]:
+        """The newest model of each block, by the number of its first element."""
         ...
 
     async def model(self, first_no: int, at: datetime) -> bytes | None: ...
 
     async def keep_model(
-        self, first_no: int, elements: int, made_at: datetime, settings: JsonObject, state: bytes
+        self, first_no: int, elements: int, made_at: datetime, fitted_at: datetime, state: bytes
     ) -> None: ...
 
     async def fallback_made_at(self, before: datetime) -> datetime | None:

@@ -12,6 +12,7 @@ from ampacity.errors import Conflict, NotReady
 from ampacity.forecasting import ForecastSettings
 from ampacity.network import ForecastKind
 from ampacity.operations.cycle import CyclePorts, run_cycle
+from ampacity.operations.learn import learn
 from ampacity.operations.settings import CycleSettings
 from ampacity.operations.take_in import take_in
 from ampacity.store.postgres import PostgresCycles, PostgresGrid
@@ -127,17 +128,32 @@ async def test_messages_are_written_for_connected_providers_only(pool, given):
     assert len(rows) == record.summary["messages"] == 2 * len(ForecastKind)
 
 
-async def test_fallbacks_are_made_once_a_day_and_models_refitted_once_a_day(pool, given):
+async def test_fallbacks_are_made_once_a_day(pool, given):
     on = ports(pool)
     await take_in(given, grid=on.grid, now=AT)
 
-    first = await cycle(on)
+    await cycle(on)
     second = await cycle(on, AT + timedelta(minutes=15))
     next_day = await cycle(on, AT + timedelta(days=1))
 
-    assert [r.summary["refitted"] for r in (first, second, next_day)] == [3, 0, 3]
     assert ForecastKind.FALLBACK_CONSUMPTION.value not in second.summary["sent"]
     assert next_day.summary["sent"][ForecastKind.FALLBACK_CONSUMPTION.value] == 3
+
+
+async def test_models_learn_every_day_and_are_fitted_every_week(pool, given):
+    on = ports(pool)
+    await take_in(given, grid=on.grid, now=AT)
+    first = await cycle(on, AT - timedelta(days=8))
+
+    for days in (8, 7, 6, 1):
+        at = AT - timedelta(days=days)
+        await learn(at, grid=on.grid, cycles=on.cycles, forecast=ForecastSettings(), cycle=CycleSettings())
+    second = await cycle(on, AT)
+
+    models = await pool.fetch("select made_at, fitted_at from forecast_model order by made_at")
+    assert [(AT - m["made_at"]).days for m in models] == [8, 7, 6, 1]
+    assert [(AT - m["fitted_at"]).days for m in models] == [8, 8, 8, 1]
+    assert (first.summary["refitted"], second.summary["refitted"]) == (3, 0)
 
 
 async def test_nothing_that_became_known_later_changes_a_decision(pool, dsn, given):

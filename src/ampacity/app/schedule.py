@@ -12,6 +12,7 @@ from ampacity.app.settings import Settings
 from ampacity.errors import AmpacityError, Conflict, NotReady
 from ampacity.operations.adjust import decide_waiting
 from ampacity.operations.cycle import run_cycle
+from ampacity.operations.learn import learn
 from ampacity.ports import CycleRecord
 from ampacity.timegrid import QUARTER, floor_quarter
 
@@ -28,6 +29,7 @@ class Schedule:
     clock: DataClock
     wake_sender: Callable[[], None]
     on_cycle: Callable[[CycleRecord], None] = lambda _: None
+    learning_due: asyncio.Event = field(default_factory=asyncio.Event)
     asked: asyncio.Event = field(default_factory=asyncio.Event)  # set when somebody asks
 
     async def run_cycles(self) -> None:
@@ -38,7 +40,25 @@ class Schedule:
             if record is not None:
                 self.on_cycle(record)
                 self.wake_sender()
+                self.learning_due.set()
             await sleep_until(slot + QUARTER, self.clock)
+
+    async def run_learning(self) -> None:
+        """After each cycle let the models learn that are due; a long round holds up no cycle."""
+        while True:
+            await self.learning_due.wait()
+            self.learning_due.clear()
+            try:
+                await learn(
+                    floor_quarter(self.clock()),
+                    grid=self.store.grid,
+                    cycles=self.store.cycles,
+                    forecast=self.settings.forecast.build(),
+                    cycle=self.settings.cycle,
+                )
+            except Exception:  # noqa: BLE001
+                # A supervisor: the models stay as they are until the next cycle.
+                _LOG.exception("learning failed")
 
     async def run_decisions(self) -> None:
         """Decide on requests: when somebody asks here, and now and then for those who asked another server."""

@@ -52,7 +52,7 @@ def build_server(
 
 def create_app(peering: Peering) -> Litestar:
     """The web application on wired parts."""
-    return Litestar([peering.router], state=State({"oscp": peering.endpoint}))
+    return Litestar([peering.router], state=State({"oscp": peering.endpoint}), logging_config=None)
 
 
 @asynccontextmanager
@@ -77,6 +77,7 @@ async def started(server: Server) -> AsyncIterator[None]:
                 running(server.peering),
                 _task(server.schedule.run_cycles()),
                 _task(server.schedule.run_decisions()),
+                _task(server.schedule.run_learning()),
             ):
                 yield
         finally:

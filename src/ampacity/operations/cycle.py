@@ -3,17 +3,17 @@
 import asyncio
 from collections.abc import Collection
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from uuid import UUID, uuid4
 
 import msgspec
 import numpy as np
 
 from ampacity.errors import NotReady
-from ampacity.forecasting import Designs, ForecastSettings
+from ampacity.forecasting import ForecastSettings
 from ampacity.network import Direction, Network
 from ampacity.operations.decide import KIND_OF, Decided, Outlook, decide
-from ampacity.operations.forecast import GROUPS_AT_ONCE, Plan, forecasts, nearest_cell, weather_window
+from ampacity.operations.forecast import GROUPS_AT_ONCE, Plan, forecasts, make_plan
 from ampacity.operations.outlook import Gathered, kept_levels
 from ampacity.operations.settings import CycleSettings
 from ampacity.operations.settle_usage import settle_usage
@@ -31,9 +31,7 @@ from ampacity.ports import (
     RequestStore,
     Usage,
 )
-from ampacity.timegrid import QUARTERS_PER_DAY, Window, floor_quarter, moment_of, quarter_at
-
-FALLBACK_EVERY = timedelta(days=1)
+from ampacity.timegrid import QUARTERS_PER_DAY, Window, floor_quarter
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,13 +78,14 @@ async def _decide_slot(
     with stages.during("settle use"):
         await settle_usage(ports.usage, slot)
     with stages.during("read"):
-        plan = await _plan(slot, ports, forecast, cycle)
+        plan = await make_plan(slot, grid=ports.grid, cycles=ports.cycles, forecast=forecast, cycle=cycle)
         need_wh = await _daily_need(plan, ports.grid)
         connected = await ports.peers.connected_providers()
     settings: JsonObject = {"cycle": msgspec.to_builtins(cycle), "risk": forecast.risk, "zone": forecast.zone.key}
     async with ports.cycles.decide_cycle(slot, holder, slot, settings) as writer:
         gathered = Gathered(plan)
         async for block in forecasts(plan, grid=ports.grid, cycles=ports.cycles, stages=stages):
+            await ports.cycles.renew_cycle(slot, holder, cycle.lease)
             with stages.during("headroom"):
                 gathered.add(block)
             with stages.during("write"):
@@ -100,27 +99,6 @@ async def _decide_slot(
         with stages.during("write"):
             sent = await _write(writer, plan.network, outlook, decided, connected)
         await writer.finish(summarise(plan, gathered, decided, sent), stages.seconds)
-
-
-async def _plan(slot: datetime, ports: CyclePorts, forecast: ForecastSettings, cycle: CycleSettings) -> Plan:
-    network = await ports.grid.network()
-    if not network.elements:
-        raise NotReady("there is no grid yet: import a folder first")
-    newest = await ports.cycles.fallback_made_at(slot)
-    origin = quarter_at(slot)
-    weather = await ports.grid.weather(weather_window(origin, cycle), moment_of(origin))
-    return Plan(
-        network=network,
-        limit_w=network.limit_w(cycle.power_factor),
-        weather=weather,
-        designs=Designs(weather, forecast),
-        cell=nearest_cell(network, weather),
-        origin=origin,
-        made_at=slot,
-        forecast=forecast,
-        cycle=cycle,
-        with_fallback=newest is None or slot - newest >= FALLBACK_EVERY,
-    )
 
 
 async def _held(plan: Plan, requests: RequestStore) -> dict[Direction, Held]:

@@ -1,13 +1,14 @@
 """Forecast the non-controllable load of all elements, block by block."""
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ampacity.errors import NotReady
 from ampacity.forecasting import (
     Designs,
     ForecastSettings,
@@ -19,17 +20,20 @@ from ampacity.forecasting import (
     fit,
     load_model,
     predict,
+    update,
 )
 from ampacity.network import Network
 from ampacity.network.settling import Settled, known_use, settle
 from ampacity.operations.settings import CycleSettings
 from ampacity.operations.stages import Stages
-from ampacity.ports import CycleStore, Floats, GridStore, Ints, JsonObject
-from ampacity.timegrid import QUARTERS_PER_DAY, QUARTERS_PER_HOUR, Window
+from ampacity.ports import CycleStore, Floats, GridStore, Ints, KeptModel
+from ampacity.timegrid import QUARTERS_PER_DAY, QUARTERS_PER_HOUR, Window, quarter_at
 
 ELEMENTS_PER_BLOCK = 512
 RECENT_DAYS = 16  # what a forecast needs of the past when its model is fitted already
 GROUPS_AT_ONCE = 1024
+FALLBACK_EVERY = timedelta(days=1)
+GRACE_DAYS = 1  # a model is refitted beside the cycles; a cycle does it itself only where that did not happen
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,25 +63,66 @@ class BlockForecast:
     refitted: bool
 
 
+async def make_plan(
+    at: datetime, *, grid: GridStore, cycles: CycleStore, forecast: ForecastSettings, cycle: CycleSettings
+) -> Plan:
+    """What forecasts made at the start of a quarter hour need.
+
+    Raises:
+        NotReady: there is no grid yet.
+    """
+    network = await grid.network()
+    if not network.elements:
+        raise NotReady("there is no grid yet: import a folder first")
+    newest_fallback = await cycles.fallback_made_at(at)
+    origin = quarter_at(at)
+    weather = await grid.weather(weather_window(origin, cycle), at)
+    return Plan(
+        network=network,
+        limit_w=network.limit_w(cycle.power_factor),
+        weather=weather,
+        designs=Designs(weather, forecast),
+        cell=nearest_cell(network, weather),
+        origin=origin,
+        made_at=at,
+        forecast=forecast,
+        cycle=cycle,
+        with_fallback=newest_fallback is None or at - newest_fallback >= FALLBACK_EVERY,
+    )
+
+
 async def forecasts(plan: Plan, *, grid: GridStore, cycles: CycleStore, stages: Stages) -> AsyncIterator[BlockForecast]:
     """Forecast block after block; the next one is read while one is computed."""
-    ages = await cycles.model_ages(plan.made_at)
+    reader = Reader(plan, grid, has_use=await grid.load_span("group") is not None)
+    models = await cycles.models(plan.made_at)
     blocks = element_blocks(len(plan.network.elements))
-    reporting = await grid.load_span("group")
-    reading = _read_ahead(plan, blocks[0], ages, grid, reporting is not None) if blocks else None
+    fits = [needs_fit(models.get(block.start), block, plan) for block in blocks]
+    days = [plan.cycle.history_days if fit or plan.with_fallback else RECENT_DAYS for fit in fits]
+    reading = reader.start(blocks[0], days[0]) if blocks else None
     for i, block in enumerate(blocks):
         assert reading is not None
         with stages.during("read"):
-            settled, window, is_due = await reading
+            settled, window = await reading
         if i + 1 < len(blocks):
-            reading = _read_ahead(plan, blocks[i + 1], ages, grid, reporting is not None)
-        state = None if is_due else await cycles.model(block.start, plan.made_at)
-        with stages.during("forecast"):
-            found, new_state = await asyncio.to_thread(_compute, plan, block, settled, window, state)
-        if new_state is not None:
+            reading = reader.start(blocks[i + 1], days[i + 1])
+        state: bytes | None
+        if fits[i]:
+            with stages.during("fit"):
+                state = await asyncio.to_thread(fitted, plan, block, settled, window, None)
             with stages.during("keep model"):
-                await cycles.keep_model(block.start, len(block), plan.made_at, _settings(plan), new_state)
-        yield found
+                await cycles.keep_model(block.start, len(block), plan.made_at, plan.made_at, state)
+        else:
+            with stages.during("read"):
+                state = await cycles.model(block.start, plan.made_at)
+        with stages.during("forecast"):
+            yield await asyncio.to_thread(_forecast, plan, block, settled, window, state, fits[i])
+
+
+def needs_fit(model: KeptModel | None, block: range, plan: Plan) -> bool:
+    """Whether a block has no model that can be used."""
+    if model is None or model.elements != len(block):
+        return True
+    return plan.made_at - model.fitted_at >= timedelta(days=plan.cycle.refit_after_days + GRACE_DAYS)
 
 
 def element_blocks(elements: int) -> list[range]:
@@ -98,28 +143,27 @@ def nearest_cell(network: Network, weather: Weather) -> Ints:
     return cell
 
 
-def _read_ahead(
-    plan: Plan, block: range, ages: Mapping[int, tuple[int, datetime]], grid: GridStore, has_use: bool
-) -> "asyncio.Task[tuple[Settled, Window, bool]]":
-    elements, made_at = ages.get(block.start, (0, plan.made_at))
-    is_due = elements != len(block) or plan.made_at - made_at >= timedelta(hours=plan.cycle.refit_after_h)
-    days = plan.cycle.history_days if is_due or plan.with_fallback else RECENT_DAYS
-    window = Window(plan.origin - days * QUARTERS_PER_DAY, days * QUARTERS_PER_DAY)
-    return asyncio.create_task(_settled(plan, block, window, is_due, grid, has_use))
+class Reader:
+    """Reads blocks and settles them, ahead of their use."""
 
+    def __init__(self, plan: Plan, grid: GridStore, *, has_use: bool) -> None:
+        self._plan, self._grid, self._has_use = plan, grid, has_use
 
-async def _settled(
-    plan: Plan, block: range, window: Window, is_due: bool, grid: GridStore, has_use: bool
-) -> tuple[Settled, Window, bool]:
-    known_at = plan.made_at - timedelta(minutes=plan.cycle.measurement_delay_min)
-    measured_w = await grid.loads("element", block, window, known_at)
-    used_w = await _used(plan.network, block, window, known_at, grid) if has_use else np.zeros((1, 1, 1), np.float32)
-    limit_w = plan.limit_w[block.start : block.stop]
-    return (
-        await asyncio.to_thread(settle, measured_w, np.broadcast_to(used_w, measured_w.shape), limit_w),
-        window,
-        is_due,
-    )
+    def start(self, block: range, days: int) -> "asyncio.Task[tuple[Settled, Window]]":
+        """Begin to read the last days before the origin."""
+        window = Window(self._plan.origin - days * QUARTERS_PER_DAY, days * QUARTERS_PER_DAY)
+        return asyncio.create_task(self._settled(block, window))
+
+    async def _settled(self, block: range, window: Window) -> tuple[Settled, Window]:
+        plan = self._plan
+        known_at = plan.made_at - timedelta(minutes=plan.cycle.measurement_delay_min)
+        measured_w = await self._grid.loads("element", block, window, known_at)
+        used_w: Floats = np.zeros((1, 1, 1), np.float32)
+        if self._has_use:
+            used_w = await _used(plan.network, block, window, known_at, self._grid)
+        used_w = np.broadcast_to(used_w, measured_w.shape)
+        limit_w = plan.limit_w[block.start : block.stop]
+        return await asyncio.to_thread(settle, measured_w, used_w, limit_w), window
 
 
 async def _used(network: Network, block: range, window: Window, known_at: datetime, grid: GridStore) -> Floats:
@@ -155,34 +199,46 @@ def weather_window(origin: int, settings: CycleSettings) -> Window:
     return Window(origin - past, past + max(settings.horizon, 2 * QUARTERS_PER_DAY))
 
 
-def _compute(
-    plan: Plan, block: range, settled: Settled, window: Window, state: bytes | None
-) -> tuple[BlockForecast, bytes | None]:
-    """Fit where that is due, predict; gives the forecast and the new model's state."""
-    history = LoadHistory(window=window, load_w=settled.load_w)
-    limit_w = plan.limit_w[block.start : block.stop].astype(np.float32)
-    if state is None:
-        cell = plan.cell[block.start : block.stop]
-        model = fit(history, plan.weather, cell, plan.forecast, designs=plan.designs, limit_w=limit_w)
-    else:
-        model = load_model(state)
-    found = BlockForecast(
-        elements=block,
-        forecast=predict(
-            model, history, plan.weather, window=Window(plan.origin, plan.cycle.horizon), designs=plan.designs
-        ),
-        band_w=_band(plan, history, limit_w) if plan.with_fallback else None,
-        marks=settled.counts(),
-        refitted=state is None,
+def fitted(plan: Plan, block: range, settled: Settled, window: Window, previous: bytes | None) -> bytes:
+    """Fit a block's model; its margins are carried on from a previous one."""
+    model = fit(
+        LoadHistory(window=window, load_w=settled.load_w),
+        plan.weather,
+        plan.cell[block.start : block.stop],
+        plan.forecast,
+        designs=plan.designs,
+        limit_w=_limit_w(plan, block),
+        previous=None if previous is None else load_model(previous),
     )
-    return found, dump_model(model) if state is None else None
+    return dump_model(model)
+
+
+def updated(plan: Plan, settled: Settled, window: Window, state: bytes) -> bytes:
+    """Let a block's model learn from the errors of the last days."""
+    history = LoadHistory(window=window, load_w=settled.load_w)
+    return dump_model(update(load_model(state), history, plan.weather, designs=plan.designs))
+
+
+def _forecast(
+    plan: Plan, block: range, settled: Settled, window: Window, state: bytes | None, is_new: bool
+) -> BlockForecast:
+    assert state is not None
+    history = LoadHistory(window=window, load_w=settled.load_w)
+    ahead = Window(plan.origin, plan.cycle.horizon)
+    return BlockForecast(
+        elements=block,
+        forecast=predict(load_model(state), history, plan.weather, window=ahead, designs=plan.designs),
+        band_w=_band(plan, history, _limit_w(plan, block)) if plan.with_fallback else None,
+        marks=settled.counts(),
+        refitted=is_new,
+    )
+
+
+def _limit_w(plan: Plan, block: range) -> Floats:
+    return plan.limit_w[block.start : block.stop].astype(np.float32)
 
 
 def _band(plan: Plan, history: LoadHistory, limit_w: Floats) -> tuple[Floats, Floats]:
     hours = plan.cycle.fallback_days * QUARTERS_PER_DAY
     first = plan.origin - plan.origin % QUARTERS_PER_HOUR
     return fallback_band(history, plan.forecast, window=Window(first, hours), limit_w=limit_w)
-
-
-def _settings(plan: Plan) -> JsonObject:
-    return {"risk": plan.forecast.risk, "zone": plan.forecast.zone.key, "history_days": plan.cycle.history_days}

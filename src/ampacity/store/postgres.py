@@ -7,7 +7,7 @@ from uuid import UUID
 
 from ampacity.forecasting import Weather
 from ampacity.network import ForecastKind, Network
-from ampacity.ports import CapacityTable, CycleRecord, Floats, Imported, Input, JsonObject, Subject
+from ampacity.ports import CapacityTable, CycleRecord, Floats, Imported, Input, JsonObject, KeptModel, Subject
 from ampacity.store import grid, series, taking_in
 from ampacity.store.decisions import PostgresDecision, join_capacities, open_cycle_decision
 from ampacity.store.pool import Pool
@@ -86,15 +86,21 @@ class PostgresCycles:
         made_at: datetime | None = await self._pool.fetchval(sql("fallback_made_at"), before)
         return made_at
 
-    async def model_ages(self, at: datetime) -> Mapping[int, tuple[int, datetime]]:
-        rows = await self._pool.fetch(sql("model_ages"), at)
-        return {r["first_no"]: (r["elements"], r["made_at"]) for r in rows}
+    async def renew_cycle(self, slot: datetime, holder: UUID, lease: timedelta) -> None:
+        await self._pool.execute(sql("renew_cycle"), slot, holder, lease)
+
+    async def models(self, at: datetime) -> Mapping[int, KeptModel]:
+        rows = await self._pool.fetch(sql("newest_models"), at)
+        return {
+            r["first_no"]: KeptModel(elements=r["elements"], made_at=r["made_at"], fitted_at=r["fitted_at"])
+            for r in rows
+        }
 
     async def model(self, first_no: int, at: datetime) -> bytes | None:
         state: bytes | None = await self._pool.fetchval(sql("model_state"), first_no, at)
         return state
 
     async def keep_model(
-        self, first_no: int, elements: int, made_at: datetime, settings: JsonObject, state: bytes
+        self, first_no: int, elements: int, made_at: datetime, fitted_at: datetime, state: bytes
     ) -> None:
-        await self._pool.execute(sql("keep_model"), first_no, elements, made_at, settings, state)
+        await self._pool.execute(sql("keep_model"), first_no, elements, made_at, fitted_at, state)

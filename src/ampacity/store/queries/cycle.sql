@@ -13,6 +13,10 @@ select slot, claimed_by, lease_until, attempts, decision_id, lease_until < now()
 from cycle
 where slot = $1;
 
+-- name: renew_cycle
+update cycle set lease_until = now() + $3
+where slot = $1 and claimed_by = $2 and decision_id is null;
+
 -- name: release_cycle
 -- Give a slot back that was not decided, so that the next one need not wait for the lease.
 update cycle set lease_until = now()
@@ -77,19 +81,19 @@ where d.kind = 'cycle' and d.made_at <= $1 and d.made_at > $1 - interval '2 days
     );
 
 -- name: keep_model
-insert into forecast_model (first_no, elements, made_at, settings, state) values ($1, $2, $3, $4, $5);
+insert into forecast_model (first_no, elements, made_at, fitted_at, state) values ($1, $2, $3, $4, $5);
 
--- name: model_ages
-select distinct on (first_no) first_no, elements, made_at
+-- name: newest_models
+select distinct on (first_no) first_no, elements, made_at, fitted_at
 from forecast_model
 where made_at <= $1
-order by first_no, made_at desc;
+order by first_no, made_at desc, model_id desc;
 
 -- name: model_state
 select state
 from forecast_model
 where first_no = $1 and made_at <= $2
-order by made_at desc
+order by made_at desc, model_id desc
 limit 1;
 
 -- name: group_owners
