@@ -5,11 +5,11 @@ import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any
 
 from litestar import Router
 
+from ampacity.app.clock import wall_clock
 from ampacity.errors import AmpacityError
 from ampacity.operations.desk import Desk
 from ampacity.operations.heartbeat import beat, mark_silent
@@ -32,11 +32,6 @@ from ampacity.store.usage import UsageStore
 
 _LOG = logging.getLogger(__name__)
 _LOOK_EVERY_S = 1.0
-
-
-def wall_clock() -> datetime:
-    """The time of the wall."""
-    return datetime.now(UTC)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,28 +65,8 @@ def build_peering(
         alarm: Called with provider and complaint when a provider cannot keep a forecast.
     """
     woken = asyncio.Event()
-    client = OscpClient(
-        GuardedTransport(
-            settings.trusted_hosts,
-            connect_timeout_s=settings.connect_timeout_s,
-            send_timeout_s=settings.send_timeout_s,
-            response_limit_bytes=settings.response_limit_bytes,
-        ),
-        base_url=public_url.rstrip("/") + PATH,
-    )
-    desk = Desk(
-        peers=PeerStore(pool),
-        tokens=TokenVault(settings.secret_key),
-        counterpart=client,
-        outbox=OutboxStore(pool),
-        wall=wall,
-        demands=Behaviour(
-            heartbeat_interval_s=settings.heartbeat_interval_s, measurements=settings.measurement_configuration
-        ),
-        wake=woken.set,
-        step_lease_s=settings.lease_s,
-        acknowledge_timeout_s=settings.acknowledge_timeout_s,
-    )
+    client = _client(settings, public_url)
+    desk = _desk(pool, settings, client, wall=wall, wake=woken.set)
     endpoint = Endpoint(
         desk=desk,
         door=Door(desk, settings.requests_per_second, settings.request_burst),
@@ -111,6 +86,37 @@ def build_peering(
     )
     return Peering(
         endpoint=endpoint, router=oscp_router(endpoint), desk=desk, sender=sender, client=client, woken=woken
+    )
+
+
+def peer_desk(pool: Pool, settings: OscpSettings) -> Desk:
+    """What the operations on sessions work with, for a command that sends nothing itself."""
+    return _desk(pool, settings, _client(settings, ""), wall=wall_clock, wake=lambda: None)
+
+
+def _client(settings: OscpSettings, public_url: str) -> OscpClient:
+    transport = GuardedTransport(
+        settings.trusted_hosts,
+        connect_timeout_s=settings.connect_timeout_s,
+        send_timeout_s=settings.send_timeout_s,
+        response_limit_bytes=settings.response_limit_bytes,
+    )
+    return OscpClient(transport, base_url=public_url.rstrip("/") + PATH)
+
+
+def _desk(pool: Pool, settings: OscpSettings, client: OscpClient, *, wall: Clock, wake: Callable[[], None]) -> Desk:
+    return Desk(
+        peers=PeerStore(pool),
+        tokens=TokenVault(settings.secret_key),
+        counterpart=client,
+        outbox=OutboxStore(pool),
+        wall=wall,
+        demands=Behaviour(
+            heartbeat_interval_s=settings.heartbeat_interval_s, measurements=settings.measurement_configuration
+        ),
+        wake=wake,
+        step_lease_s=settings.lease_s,
+        acknowledge_timeout_s=settings.acknowledge_timeout_s,
     )
 
 
