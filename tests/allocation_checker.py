@@ -3,7 +3,7 @@
 import numpy as np
 from scipy.optimize import linprog
 
-from allocation_cases import Case, upstream
+from tests.allocation_cases import Case, upstream
 
 
 def checked_w(case: Case) -> np.ndarray:

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from allocation_cases import random_case
-from allocation_checker import checked_w
+from tests.allocation_cases import random_case
+from tests.allocation_checker import checked_w
 
 
 def _worst(count: int, first_seed: int) -> float:

@@ -12,9 +12,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from allocation_cases import Case, cases, random_case, seeds
 from ampacity.allocation import allocate
 from ampacity.errors import Unsuitable
+from tests.allocation_cases import Case, cases, random_case, seeds
 
 SLACK_W = 1e-9  # sums of a few floats around 100 W
 
@@ -243,7 +243,7 @@ DIGEST = """
 import hashlib, sys
 import numpy as np
 sys.path.insert(0, sys.argv[1])
-from allocation_cases import random_case
+from tests.allocation_cases import random_case
 digest = hashlib.sha256()
 for seed in range(40):
     result = random_case(np.random.default_rng(seed)).shared()
@@ -262,7 +262,7 @@ def test_every_process_finds_the_same_bits():
 
     for hash_seed in ("0", "4711"):
         told = subprocess.run(
-            [sys.executable, "-c", DIGEST, str(Path(__file__).parent)],
+            [sys.executable, "-c", DIGEST, str(Path(__file__).parents[1])],
             env={**os.environ, "PYTHONHASHSEED": hash_seed},
             capture_output=True, text=True, check=True, timeout=60,
         )  # fmt: skip

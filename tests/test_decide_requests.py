@@ -5,9 +5,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from allocation_cases import cases
 from ampacity.allocation import Order, Reason, Requests, Status, decide_requests
 from ampacity.errors import Unsuitable
+from tests.allocation_cases import cases
 
 
 @st.composite

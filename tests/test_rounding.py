@@ -4,8 +4,8 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from allocation_cases import cases
 from ampacity.allocation import hand_out_rest, round_down
+from tests.allocation_cases import cases
 
 STEPS_W = [1.0, 10.0, 23.0]
 

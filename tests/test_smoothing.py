@@ -4,8 +4,8 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from allocation_cases import cases
 from ampacity.allocation import Smoothing, revisions_per_block, smooth, total_variation_w
+from tests.allocation_cases import cases
 
 RULES = Smoothing(frozen_quarters=1, dead_band_fraction=0.02, rise_fraction=0.2)
 
