@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ampacity.errors import NotFound, Unsuitable
@@ -42,14 +42,18 @@ available_at,valid_at,latitude,longitude,temperature_c,global_radiation_w_m2,win
 MIDNIGHT = quarter_at(datetime(2026, 1, 1, tzinfo=UTC))
 
 
-@pytest.fixture
-def folder(tmp_path):
-    """A sound folder; tests break it."""
+def write_sound(folder: Path) -> None:
     for name, text in {
         "elements": ELEMENTS, "groups": GROUPS, "providers": PROVIDERS, "measurements": MEASUREMENTS,
         "group_measurements": GROUP_MEASUREMENTS, "weather": WEATHER,
     }.items():  # fmt: skip
-        (tmp_path / f"{name}.csv").write_text(text)
+        (folder / f"{name}.csv").write_text(text)
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """A sound folder; tests break it."""
+    write_sound(tmp_path)
     return tmp_path
 
 
@@ -155,6 +159,16 @@ def test_a_wrong_row_of_parquet_is_named_by_its_number(folder):
     (folder / "measurements.csv").unlink()
 
     assert "measurements.parquet, row 1, column start: has no time zone" in faults_of(folder)[0]
+
+
+def test_parquet_with_an_index_of_pandas_reads_too(folder):
+    table = pd.read_csv(folder / "measurements.csv", dtype={"phase": "category", "element_id": "category"})
+    table["start"] = pd.to_datetime(table["start"]).dt.tz_convert("Asia/Kolkata").dt.as_unit("ns")
+    table.index = table.index * 3
+    table.to_parquet(folder / "measurements.parquet")
+    (folder / "measurements.csv").unlink()
+
+    assert read_folder(folder).measurements.load_w[1, 0].tolist() == [100, -200]
 
 
 def test_groups_may_have_drawn_nothing_and_weather_may_be_unknown(folder):
@@ -329,7 +343,7 @@ def test_a_fault_is_named_with_file_line_column_and_reason(folder, table, sound,
 def test_a_missing_file_is_a_fault(folder, table):
     (folder / f"{table}.csv").unlink()
 
-    assert f"{table}.csv: is missing" in faults_of(folder)
+    assert faults_of(folder) == [f"{table}.csv: is missing"]
 
 
 def test_measurements_without_a_reading_are_a_fault(folder):
@@ -363,6 +377,20 @@ def test_every_fault_of_every_file_is_listed_at_once(folder):
     assert len(faults_of(folder)) == 4
 
 
+def test_faults_elsewhere_are_listed_even_when_a_table_is_missing(folder):
+    (folder / "providers.csv").unlink()
+    for table, sound, broken, _ in (FAULTY[1], FAULTY[24], FAULTY[-5]):
+        path = folder / f"{table}.csv"
+        path.write_text(path.read_text().replace(sound, broken, 1))
+
+    assert [fault.split(".csv")[0] for fault in faults_of(folder)] == [
+        "providers",
+        "elements",
+        "measurements",
+        "weather",
+    ]
+
+
 def test_of_very_many_faults_the_first_are_listed_and_the_others_counted(folder):
     (folder / "measurements.csv").write_text(readings(*(f"x,2026-01-01T00:00:00Z,1,{n}" for n in range(1234))))
 
@@ -391,6 +419,54 @@ def test_an_open_quote_is_a_fault(folder):
     (folder / "measurements.csv").write_text(MEASUREMENTS + '"c,2026-01-01T00:30:00Z,1,1\n')
 
     assert "cannot be read on" in faults_of(folder)[0]
+
+
+@pytest.mark.parametrize("header", ["element_id,start\rphase", '"element_id', "", "element_id;start;phase;load_w"])
+def test_a_header_that_is_none_is_a_fault(folder, header):
+    (folder / "measurements.csv").write_text(header + "\n" + MEASUREMENTS.split("\n", 1)[1])
+
+    assert all(fault.startswith("measurements.csv") for fault in faults_of(folder))
+
+
+TABLES = ["elements", "groups", "providers", "measurements", "group_measurements", "weather"]
+SNIPPETS = [
+    b"",
+    b",",
+    b"\n",
+    b'"',
+    b"\x00",
+    b"\xff",
+    b"nan",
+    b"-",
+    b"1e999",
+    b"all",
+    b"t",
+    b"1677-01-01T00:00:00Z",
+    b"\r",
+]
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    table=st.sampled_from(TABLES),
+    at=st.floats(0, 1),
+    gone=st.integers(0, 20),
+    snippet=st.sampled_from(SNIPPETS),
+)
+def test_whatever_happens_to_a_file_it_is_read_or_refused(tmp_path_factory, table, at, gone, snippet):
+    folder = tmp_path_factory.mktemp("damaged")
+    write_sound(folder)
+    text = (folder / f"{table}.csv").read_bytes()
+    place = int(at * len(text))
+    (folder / f"{table}.csv").write_bytes(text[:place] + snippet + text[place + gone :])
+
+    faults: tuple[str, ...] = ()
+    try:
+        read_folder(folder)
+    except Unsuitable as refused:
+        faults = refused.faults
+
+    assert all(fault.split(".csv")[0] in TABLES for fault in faults)
 
 
 def test_a_folder_that_is_not_there_is_not_found(tmp_path):

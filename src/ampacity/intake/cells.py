@@ -38,7 +38,7 @@ def parse(frame: pd.DataFrame, column: str, cells: Cells, place: Place, faults: 
         rows = frame.index.to_numpy(np.int64)[wrong]
         text = frame[column]
         faults.add_rows(
-            place, column, rows, lambda i: f"{cells.reason[cells.code[wrong[i]]]} ({text.iloc[wrong[i]]!r})"
+            place, column, rows, lambda i: f"{cells.reason[cells.code[wrong[i]]]} ({str(text.iloc[wrong[i]])!r})"
         )
     return cells.parsed
 
@@ -80,7 +80,7 @@ def numbers(column: pd.Series, *, least: float, most: float, unit: str, optional
     """Finite floats within bounds; NaN for an empty cell that may be empty, and where wrong."""
     values = pd.to_numeric(column, errors="coerce").to_numpy(np.float64, na_value=np.nan)
     empty = (column == "").to_numpy(bool) | column.isna().to_numpy()
-    unread = ~np.isfinite(values) & ~empty
+    unread = (~np.isfinite(values) | (column.dtype == bool)) & ~empty
     beyond = (values < least) | (values > most)
     code = np.select([empty, unread, beyond], [1, 2, 3], 0)
     reason = np.array(

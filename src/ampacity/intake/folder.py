@@ -30,21 +30,23 @@ def read_folder(path: Path, *, progress: Progress | None = None) -> InputFolder:
     of_elements = Owners(
         table="measurements",
         id_column="element_id",
-        ids=[e.element_id for e in grid.elements],
-        phases=[e.phases for e in grid.elements],
+        ids=[e.element_id for e in grid.elements or ()],
+        phases=[e.phases for e in grid.elements or ()],
+        are_known=grid.elements is not None,
     )
     of_groups = Owners(
         table="group_measurements",
         id_column="group_id",
-        ids=[g.group_id for g in grid.groups],
-        phases=[g.phases for g in grid.groups],
+        ids=[g.group_id for g in grid.groups or ()],
+        phases=[g.phases for g in grid.groups or ()],
+        are_known=grid.groups is not None,
     )
     measurements = read_series(path, of_elements, faults, progress, optional=False)
     group_measurements = read_series(path, of_groups, faults, progress, optional=True)
     weather = read_weather(path, faults, progress)
     faults.raise_if_any()
     return InputFolder(
-        network=Network.of(grid.elements, grid.groups, grid.providers),
+        network=Network.of(grid.elements or (), grid.groups or (), grid.providers or ()),
         measurements=measurements,
         group_measurements=group_measurements,
         weather=weather,

@@ -25,11 +25,11 @@ COLUMNS = {
 
 @dataclass(frozen=True, kw_only=True)
 class Grid:
-    """The records of a folder, and in which row of its file each stands."""
+    """The records of a folder; None where their table cannot be read."""
 
-    elements: tuple[Element, ...]
-    groups: tuple[Group, ...]
-    providers: tuple[Provider, ...]
+    elements: tuple[Element, ...] | None
+    groups: tuple[Group, ...] | None
+    providers: tuple[Provider, ...] | None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,15 +87,18 @@ def read_grid(folder: Path, faults: FaultList) -> Grid:
     if elements is not None and not elements:
         faults.add(Place(file="elements.csv"), "has no elements: a grid needs one at least")
     grid = Grid(
-        elements=tuple(_element(row) for row in elements or ()),
-        groups=tuple(_group(row) for row in groups or ()),
-        providers=tuple(_provider(row) for row in providers or ()),
+        elements=None if elements is None else tuple(_element(row) for row in elements),
+        groups=None if groups is None else tuple(_group(row) for row in groups),
+        providers=None if providers is None else tuple(_provider(row) for row in providers),
     )
-    if elements is None or groups is None or providers is None:
+    if grid.elements is None:
         return grid
-    sound = [group for group, row in zip(grid.groups, groups, strict=True) if not row.wrong]
-    located = _Located(elements=elements, groups=groups, providers=providers)
-    for fault in grid_faults(grid.elements, sound, grid.providers):
+    sound = [group for group, row in zip(grid.groups or (), groups or (), strict=True) if not row.wrong]
+    named = {group.provider_id: Provider(provider_id=group.provider_id, name="") for group in sound}
+    located = _Located(elements=elements or [], groups=groups or [], providers=providers or [])
+    for fault in grid_faults(
+        grid.elements, sound, tuple(named.values()) if providers is None else grid.providers or ()
+    ):
         located.note(fault, faults)
     for element in orphans(grid.elements):
         located.note(

@@ -43,9 +43,12 @@ class Readings:
 
 
 def read_rows(
-    source: Source, id_column: str, index: Mapping[str, int], faults: FaultList, progress: Progress | None
+    source: Source, id_column: str, index: Mapping[str, int] | None, faults: FaultList, progress: Progress | None
 ) -> Readings:
-    """The rows that say something, in the order of owner, phase and file; the others are noted as faults."""
+    """The rows that say something, in the order of owner, phase and file; the others are noted as faults.
+
+    `index` numbers the elements or groups; None where they are not known: then there are faults at most, and no rows.
+    """
     parts = [_parsed(frame, source.place, id_column, index, faults) for frame in chunks(source, faults, progress)]
     readings = Readings(
         owner=_joined([p.owner for p in parts], np.int64),
@@ -61,9 +64,11 @@ def _joined(parts: list[NDArray[np.generic]], kind: type) -> NDArray:  # type: i
     return np.concatenate([np.zeros(0, kind), *parts]).astype(kind, copy=False)
 
 
-def _parsed(frame: pd.DataFrame, place: Place, id_column: str, index: Mapping[str, int], faults: FaultList) -> Readings:
-    what = id_column.removesuffix("_id")
-    owner = parse(frame, id_column, keys(frame[id_column], index, f"is no {what} of this folder"), place, faults)
+def _parsed(
+    frame: pd.DataFrame, place: Place, id_column: str, index: Mapping[str, int] | None, faults: FaultList
+) -> Readings:
+    unknown = "" if index is None else f"is no {id_column.removesuffix('_id')} of this folder"
+    owner = parse(frame, id_column, keys(frame[id_column], index or {}, unknown), place, faults)
     phase = parse(frame, "phase", keys(frame["phase"], PHASE_CODES, "must be 1, 2, 3 or all"), place, faults)
     start_s = parse(frame, "start", moments(frame["start"]), place, faults)
     cells = numbers(frame["load_w"], least=-LARGEST_W, most=LARGEST_W, unit="W")

@@ -25,6 +25,7 @@ class Owners:
     id_column: str
     ids: Sequence[str]
     phases: Sequence[tuple[int, ...]]
+    are_known: bool  # False: their own table cannot be read
 
     @property
     def has_phase(self) -> NDArray[np.bool_]:
@@ -43,10 +44,10 @@ def read_series(
             faults.add(Place(file=f"{owners.table}.csv"), "is missing")
         return empty
     before = len(faults)
-    index = {name: i for i, name in enumerate(owners.ids)}
+    index = {name: i for i, name in enumerate(owners.ids)} if owners.are_known else None
     readings = read_rows(source, owners.id_column, index, faults, progress)
     if not readings.row.size:
-        if not optional and len(faults) == before:
+        if not optional and owners.are_known and len(faults) == before:
             faults.add(source.place, "holds no readings")
         return empty
     readings, interval_s = _checked(readings, owners, source.place, faults)

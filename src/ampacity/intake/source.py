@@ -18,6 +18,7 @@ from ampacity.intake.faults import FaultList, Place
 Progress = Callable[[str, int, int], None]
 SUFFIXES = (".csv", ".csv.gz", ".parquet")
 ROWS_PER_CHUNK = 500_000
+PANDAS_INDEX = "__index_level_"  # a column that pandas adds to a Parquet file on its own
 SURPLUS = "surplus cells"  # stands for what a line has beyond the header's columns
 
 
@@ -72,13 +73,13 @@ def _header(path: Path, place: Place, faults: FaultList) -> list[str] | None:
     try:
         with _opened(path, None) as handle:
             line = handle.readline().decode("utf-8-sig")
-    except (OSError, EOFError, zlib.error) as error:
+        header = next(csv.reader([line]), [])
+    except (OSError, EOFError, zlib.error, csv.Error) as error:
         faults.add(place, f"cannot be read: {error}")
         return None
     except UnicodeDecodeError:
         faults.add(place, "is not UTF-8", row=-1)
         return None
-    header = next(csv.reader([line]), [])
     if not header:
         faults.add(place, "is empty: the first line must name the columns")
         return None
@@ -92,7 +93,7 @@ def _parquet_header(path: Path, place: Place, faults: FaultList) -> list[str] | 
         faults.add(place, "reading Parquet needs the extra: pip install 'ampacity[parquet]'")
         return None
     try:
-        return list(parquet.read_schema(path).names)
+        return [name for name in parquet.read_schema(path).names if not name.startswith(PANDAS_INDEX)]
     except (ArrowException, OSError) as error:
         faults.add(place, f"cannot be read: {error}")
         return None
@@ -156,8 +157,8 @@ def _parquet_frames(source: Source, progress: Progress | None) -> Iterator[pd.Da
 
     with parquet.ParquetFile(source.path) as file:
         total, done = file.metadata.num_rows, 0
-        for batch in file.iter_batches(batch_size=ROWS_PER_CHUNK):
-            frame: pd.DataFrame = batch.to_pandas()
+        for batch in file.iter_batches(batch_size=ROWS_PER_CHUNK, columns=list(source.columns)):
+            frame: pd.DataFrame = batch.to_pandas(ignore_metadata=True)
             frame.index = pd.RangeIndex(done, done + len(frame))
             done += len(frame)
             if progress is not None:
