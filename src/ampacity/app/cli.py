@@ -5,8 +5,15 @@ import sys
 import typer
 from rich.console import Console
 
-from ampacity.app.commands import cycle_command, import_command, migrate_command, serve_command
+from ampacity.app.commands import (
+    cycle_command,
+    demo_command,
+    import_command,
+    migrate_command,
+    serve_command,
+)
 from ampacity.app.commands.bench_command import bench
+from ampacity.app.simulate_provider import simulate_provider
 from ampacity.errors import AmpacityError, Unsuitable
 
 app = typer.Typer(
@@ -16,10 +23,12 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     add_completion=False,
 )
+app.command("demo")(demo_command.demo)
 app.command("migrate")(migrate_command.migrate)
 app.command("import")(import_command.import_folder)
 app.command("cycle")(cycle_command.cycle)
 app.command("serve")(serve_command.serve)
+app.command("simulate-provider")(simulate_provider)
 app.add_typer(bench, name="bench")
 
 

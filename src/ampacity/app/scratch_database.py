@@ -1,31 +1,58 @@
-"""A database of its own on the same server, for benchmarks: made empty, dropped afterwards."""
+"""Databases of their own on the same server: for benchmarks, dropped afterwards; for demonstrations, kept."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import urlsplit
 from uuid import uuid4
 
 from ampacity.store.migrations import migrate
-from ampacity.store.pool import connect
+from ampacity.store.pool import Pool, connect
 
 
 @asynccontextmanager
 async def scratch_database(dsn: str) -> AsyncIterator[str]:
-    """The address of a fresh, migrated database beside the one named."""
-    name = f"ampacity_bench_{uuid4().hex[:12]}"
-    server = await connect(dsn, max_size=1)
-    try:
+    """The address of a fresh, migrated database beside the one named; it is dropped with the block."""
+    name = f"ampacity_scratch_{uuid4().hex[:12]}"
+    async with _server(dsn) as server:
         await server.execute(f"create database {name}")
         try:
-            scratch = urlunsplit(urlsplit(dsn)._replace(path=f"/{name}"))
-            if scratch.startswith("postgresql:/") and not scratch.startswith("postgresql://"):
-                scratch = scratch.replace("postgresql:/", "postgresql:///", 1)
-            pool = await connect(scratch, max_size=1)
-            async with pool.acquire() as connection:
-                await migrate(connection)
-            await pool.close()
-            yield scratch
+            yield await _migrated(beside(dsn, name))
         finally:
             await server.execute(f"drop database {name} with (force)")
+
+
+@asynccontextmanager
+async def named_database(dsn: str, name: str, *, fresh: bool) -> AsyncIterator[str]:
+    """The address of a database of that name beside the one named, made where it is not there; it stays."""
+    async with _server(dsn) as server:
+        if fresh:
+            await server.execute(f"drop database if exists {name} with (force)")
+        if not await server.fetchval("select exists (select from pg_database where datname = $1)", name):
+            await server.execute(f"create database {name}")
+        yield await _migrated(beside(dsn, name))
+
+
+def beside(dsn: str, name: str) -> str:
+    """The address of another database of the same server.
+
+    >>> beside("postgresql://me@host:5432/one?sslmode=require", "two")
+    'postgresql://me@host:5432/two?sslmode=require'
+    """
+    parts = urlsplit(dsn)
+    query = f"?{parts.query}" if parts.query else ""
+    return f"{parts.scheme}://{parts.netloc}/{name}{query}"
+
+
+@asynccontextmanager
+async def _server(dsn: str) -> AsyncIterator[Pool]:
+    server = await connect(dsn, max_size=1)
+    try:
+        yield server
     finally:
         await server.close()
+
+
+async def _migrated(dsn: str) -> str:
+    async with _server(dsn) as pool, pool.acquire() as connection:
+        await migrate(connection)
+    return dsn

@@ -1,6 +1,7 @@
 """`ampacity simulate-provider`: a Flexibility Provider as a process of its own that speaks only OSCP."""
 
 import asyncio
+import os
 import secrets
 import signal
 import sys
@@ -21,6 +22,7 @@ from ampacity.simulation.driving import Driving, ScriptLine
 from ampacity.simulation.listener import listening
 from ampacity.simulation.provider import FP_PATH, Misbehaviour, SimulatedProvider
 
+STDIN = Path("-")
 _TRIES, _TRY_AGAIN_S = 30, 1.0
 
 
@@ -39,6 +41,7 @@ class ProviderOptions(msgspec.Struct, frozen=True, kw_only=True):
     asks: bool = True
     heartbeat_interval_s: float = 10.0
     script: tuple[ScriptLine, ...] = ()
+    follows_input: bool = False
     misbehaviour: Misbehaviour = Misbehaviour()
 
 
@@ -54,7 +57,13 @@ def simulate_provider(  # noqa: PLR0917  # typer makes options of them
     seed: Annotated[int, typer.Option(help="Another seed, other cars.")] = 1,
     asks: Annotated[bool, typer.Option("--asks/--no-asks", help="Ask for more, and give back.")] = True,
     heartbeat: Annotated[float, typer.Option(min=1, help="Seconds between the heartbeats it wants.")] = 10.0,
-    script: Annotated[Path | None, typer.Option(help="Requests to send, a JSON object per line.")] = None,
+    script: Annotated[
+        Path | None,
+        typer.Option(help="Requests to send, a JSON object per line; -: from standard input, as they come."),
+    ] = None,
+    token_from_stdin: Annotated[
+        bool, typer.Option("--token-from-stdin", help="Take the token from the first line of standard input.")
+    ] = False,
     misbehave: Annotated[
         list[str] | None,
         typer.Option(help="delay=S, status=N, manner=silent|drop|drip|reset|flood, naive, wrong-token, mute."),
@@ -62,7 +71,8 @@ def simulate_provider(  # noqa: PLR0917  # typer makes options of them
 ) -> None:
     """Run a Flexibility Provider whose cars charge inside the capacity it is told; tells what happens as JSON lines."""
     options = ProviderOptions(
-        host=host, port=port, public_url=public_url, base_url=base_url, token=token,
+        host=host, port=port, public_url=public_url, base_url=base_url,
+        token=_first_line() if token_from_stdin else token, follows_input=script == STDIN,
         at=datetime.fromisoformat(at) if at else None, speed=speed, cars=cars, seed=seed, asks=asks,
         heartbeat_interval_s=heartbeat, script=read_script(script), misbehaviour=misbehaviour_of(misbehave or []),
     )  # fmt: skip
@@ -98,7 +108,8 @@ async def run_provider(options: ProviderOptions) -> int:
         tell_line("listening", {"base_url": provider.own_url, "token": "" if options.base_url else token})
         if options.base_url and not await _registered(provider, stop):
             return 1
-        work = [asyncio.create_task(w) for w in (provider.beat(), driving.run(), driving.follow(options.script))]
+        followed = _follow_input(driving, stop) if options.follows_input else driving.follow(options.script)
+        work = [asyncio.create_task(w) for w in (provider.beat(), driving.run(), followed)]
         stopped = asyncio.create_task(stop.wait())
         await asyncio.wait([stopped, *work[:2]], return_when=asyncio.FIRST_COMPLETED)
         for task in [stopped, *work]:
@@ -108,6 +119,23 @@ async def run_provider(options: ProviderOptions) -> int:
         if failures and not stop.is_set():
             raise failures[0]
     return 0
+
+
+def _first_line() -> str:
+    """The first line of standard input, and not a byte more: what follows is read later."""
+    line = bytearray()
+    while (byte := os.read(sys.stdin.fileno(), 1)) not in {b"", b"\n"}:
+        line += byte
+    return line.decode("ascii").strip()
+
+
+async def _follow_input(driving: Driving, stop: asyncio.Event) -> None:
+    """Send each request that comes on standard input; end with the input, so as not to outlive who gave it."""
+    reader = asyncio.StreamReader()
+    await asyncio.get_running_loop().connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
+    async for line in reader:
+        await driving.send_line(msgspec.json.decode(line, type=ScriptLine))
+    stop.set()
 
 
 async def _registered(provider: SimulatedProvider, stop: asyncio.Event) -> bool:
@@ -128,7 +156,7 @@ def read_script(file: Path | None) -> tuple[ScriptLine, ...]:
     Raises:
         Unsuitable: a line is wrong.
     """
-    if file is None:
+    if file is None or file == STDIN:
         return ()
     try:
         return tuple(msgspec.json.decode(file.read_bytes(), type=list[ScriptLine])) if _is_list(file) else _lines(file)

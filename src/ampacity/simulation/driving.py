@@ -5,6 +5,7 @@ import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Annotated
 
 import msgspec
 import numpy as np
@@ -22,12 +23,13 @@ _LONGEST_CATCH_UP = 96
 
 
 class ScriptLine(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A request to be sent once: from `in_quarters` from now on, for so many quarters, the wanted total."""
+    """A request to be sent once: from `start`, else from `in_quarters` from now on, for so many quarters, the total."""
 
     group_id: str
     capacity_w: float
     after_s: float = 0.0
     type: str = "CONSUMPTION"
+    start: Annotated[datetime, msgspec.Meta(tz=True)] | None = None
     in_quarters: int = 1
     quarters: int = 8
 
@@ -68,8 +70,12 @@ class Driving:
         for line in sorted(script, key=lambda s: s.after_s):
             while loop.time() < begun + line.after_s or line.group_id not in self.provider.groups:  # noqa: ASYNC110
                 await asyncio.sleep(0.05)
-            first = quarter_at(self.clock()) + line.in_quarters
-            await self._ask(line.group_id, line.type, first, [line.capacity_w] * line.quarters)
+            await self.send_line(line)
+
+    async def send_line(self, line: ScriptLine) -> None:
+        """Send one request of a script now."""
+        first = quarter_at(self.clock()) + line.in_quarters if line.start is None else quarter_at(line.start)
+        await self._ask(line.group_id, line.type, first, [line.capacity_w] * line.quarters)
 
     async def _group(self, group_id: str, now: int) -> None:
         park = self.parks.get(group_id)

@@ -6,6 +6,7 @@ from datetime import datetime
 
 import numpy as np
 
+from ampacity.errors import NotFound
 from ampacity.network import PHASES, Direction, ForecastKind
 from ampacity.ports import CapacityTable, Floats, Held, JsonObject, RequestOutcome, WaitingRequest
 from ampacity.store.decisions import PostgresDecision, join_capacities, open_decision
@@ -39,6 +40,22 @@ class PostgresRequests:
             into[row["group_no"], where][says] = said[says]
             other[row["group_no"], where][says] = np.nan  # the newest word on a quarter holds
         return held
+
+    async def outcome_of(self, request_id: str) -> tuple[str, str]:
+        """What a request came to, and why.
+
+        Raises:
+            NotFound: it is not decided, or was never asked.
+        """
+        row = await self._pool.fetchrow(sql("outcome_of_request"), request_id)
+        if row is None:
+            raise NotFound(f"there is no decision on a request {request_id}")
+        return row["step"], row["reason"]
+
+    async def newest_outcomes(self) -> dict[int, tuple[str, str]]:
+        """What the newest decided request of each group came to, and why, by the group's number."""
+        rows = await self._pool.fetch(sql("newest_outcome_of_groups"))
+        return {r["group_no"]: (r["step"], r["reason"]) for r in rows}
 
     @asynccontextmanager
     async def gate(self) -> AsyncIterator["PostgresGate"]:

@@ -32,3 +32,18 @@ order by h.first_no;
 
 -- name: add_request_event
 insert into request_event (request_no, step, at, decision_id, reason, detail) values ($1, $2, $3, $4, $5, $6);
+
+-- name: outcome_of_request
+-- What a request with this id came to.
+select e.step::text, e.reason
+from capacity_request r
+join request_event e using (request_no)
+where r.request_id = $1 and e.step in ('granted', 'partly', 'refused', 'returned');
+
+-- name: newest_outcome_of_groups
+-- What the newest decided request of each group came to.
+select distinct on (r.group_no) r.group_no, e.step::text, e.reason, e.at
+from capacity_request r
+join request_event e using (request_no)
+where e.step in ('granted', 'partly', 'refused', 'returned')
+order by r.group_no, e.event_no desc;
