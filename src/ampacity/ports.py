@@ -22,6 +22,7 @@ from ampacity.peers.types import (
     Complaint,
     Connection,
     Delivery,
+    Figures,
     OutboundForecast,
     Peer,
     TokenPurpose,
@@ -397,12 +398,15 @@ class Counterpart(Protocol):
 
     async def beat(self, to: Address, offline_mode_at: datetime) -> Delivery: ...
 
-    async def forecast(self, to: Address, forecast: OutboundForecast, content: bytes) -> Delivery:
-        """Send what `encode` made of a forecast."""
-
-    def encode(self, to: Address, forecast: OutboundForecast) -> bytes: ...
+    async def forecast(self, to: Address, forecast: OutboundForecast) -> Delivery: ...
 
     def wants_changes_only(self, to: Address) -> bool: ...
+
+    def says_the_same(self, to: Address, forecast: OutboundForecast, last: Figures) -> bool:
+        """Whether a forecast would tell the peer nothing that the last one did not."""
+
+    def keeps_silent(self, to: Address, forecast: OutboundForecast) -> bool:
+        """Whether the peer wants no word of what this says: a refusal."""
 
 
 class Outbox(Protocol):
@@ -414,11 +418,13 @@ class Outbox(Protocol):
     async def claim(self, provider_no: int, owner: UUID, *, limit: int, lease_s: float) -> list[OutboundForecast]:
         """Take the first due messages of a provider, in order per (group, kind); older unsent ones are superseded."""
 
-    async def sent(self, owner: UUID, message_ids: Sequence[int], content_hashes: Sequence[bytes]) -> None: ...
+    async def sent(self, owner: UUID, message_ids: Sequence[int]) -> None: ...
 
-    async def unchanged(self, owner: UUID, message_id: int) -> None: ...
+    async def left_out(self, owner: UUID, message_id: int, reason: str) -> None:
+        """A message that the peer does not want."""
 
-    async def last_content_hash(self, group_no: int, kind: str) -> bytes | None: ...
+    async def last_sent(self, group_no: int, kind: ForecastKind) -> Figures | None:
+        """What was sent last of a group and kind."""
 
     async def failed(self, owner: UUID, message_id: int, *, again_in_s: float | None, error: str) -> None:
         """Put a message off; without a time it is dead."""

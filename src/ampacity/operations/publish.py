@@ -1,7 +1,6 @@
 """The outbox's sender: at least once, in order per group and kind, no peer waits for another."""
 
 import asyncio
-import hashlib
 import secrets
 import time
 from collections import deque
@@ -9,7 +8,7 @@ from dataclasses import dataclass, field
 from uuid import UUID, uuid4
 
 from ampacity.operations.desk import Desk, address_of, backoff_s
-from ampacity.peers.types import Address, OutboundForecast, Outcome
+from ampacity.peers.types import Address, Delivery, OutboundForecast, Outcome
 
 _FIRST_S, _LONGEST_S = 2.0, 300.0
 
@@ -64,7 +63,9 @@ class Sender:
     async def _send_all(self, address: Address, claimed: list[OutboundForecast]) -> bool:
         """Send a batch over a few connections; what is not tried before the lease ends goes back."""
         last_start = time.monotonic() + self.lease_s - self.send_timeout_s - 5.0
-        todo, done, back = deque(claimed), [], []
+        todo = deque(claimed)
+        done: list[int] = []
+        back: list[int] = []
         reached = True
 
         async def work() -> None:
@@ -74,32 +75,43 @@ class Sender:
                 if not reached or time.monotonic() > last_start:
                     back.append(forecast.message_id)
                     continue
-                content_hash = await self._send_one(address, forecast)
-                if isinstance(content_hash, bytes):
-                    done.append((forecast.message_id, content_hash))
+                delivered = await self._send_one(address, forecast)
+                if delivered is None or delivered.outcome is Outcome.DELIVERED:
+                    done.extend([forecast.message_id] if delivered else [])
                 else:
-                    reached = reached and content_hash
+                    reached = reached and delivered.reached
 
         await asyncio.gather(*(work() for _ in range(min(self.sends_per_peer, len(claimed)))))
         if done:
-            await self.desk.outbox.sent(self.owner, [d[0] for d in done], [d[1] for d in done])
+            await self.desk.outbox.sent(self.owner, done)
             self.sent += len(done)
             self._rests.pop(claimed[0].group.provider_no, None)
         if back:
             await self.desk.outbox.release(self.owner, back)
         return reached
 
-    async def _send_one(self, address: Address, forecast: OutboundForecast) -> bytes | bool:
-        """Send one message: the hash of what was delivered, else whether the peer was reached."""
-        content = self.desk.counterpart.encode(address, forecast)
-        content_hash = hashlib.sha256(content).digest()
-        delivery = await self.desk.counterpart.forecast(address, forecast, content)
-        if delivery.outcome is Outcome.DELIVERED:
-            return content_hash
-        final = delivery.outcome is Outcome.REFUSED or forecast.attempts >= self.most_attempts
-        again_in_s = None if final else _wait_s(forecast.attempts)
-        await self.desk.outbox.failed(self.owner, forecast.message_id, again_in_s=again_in_s, error=delivery.detail)
-        return delivery.reached
+    async def _send_one(self, address: Address, forecast: OutboundForecast) -> Delivery | None:
+        """Send one message; None: the peer does not want it."""
+        unwanted = await self._unwanted(address, forecast)
+        if unwanted:
+            await self.desk.outbox.left_out(self.owner, forecast.message_id, unwanted)
+            return None
+        delivery = await self.desk.counterpart.forecast(address, forecast)
+        if delivery.outcome is not Outcome.DELIVERED:
+            final = delivery.outcome is Outcome.REFUSED or forecast.attempts >= self.most_attempts
+            again_in_s = None if final else _wait_s(forecast.attempts)
+            await self.desk.outbox.failed(self.owner, forecast.message_id, again_in_s=again_in_s, error=delivery.detail)
+        return delivery
+
+    async def _unwanted(self, address: Address, forecast: OutboundForecast) -> str:
+        """Why a peer does not want a message; empty: it does."""
+        if self.desk.counterpart.keeps_silent(address, forecast):
+            return "the peer wants no word of a refusal"
+        if forecast.correlation_id is None and self.desk.counterpart.wants_changes_only(address):
+            last = await self.desk.outbox.last_sent(forecast.group.group_no, forecast.kind)
+            if last is not None and self.desk.counterpart.says_the_same(address, forecast, last):
+                return "unchanged: the peer wants changes only"
+        return ""
 
 
 def _wait_s(failures: int) -> float:

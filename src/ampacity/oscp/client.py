@@ -8,9 +8,9 @@ import httpx
 import msgspec
 
 from ampacity.errors import Refused
-from ampacity.oscp import mapping
+from ampacity.oscp import mapping, wire
 from ampacity.oscp.profiles import PeerProfile, profile_of
-from ampacity.peers.types import Address, Behaviour, Delivery, OutboundForecast, Outcome
+from ampacity.peers.types import Address, Behaviour, Delivery, Figures, OutboundForecast, Outcome
 
 _TRY_AGAIN = frozenset({408, 425, 429})
 _MOST_DETAIL = 300
@@ -51,20 +51,27 @@ class OscpClient:
     async def beat(self, to: Address, offline_mode_at: datetime) -> Delivery:
         return await self.post(to, "heartbeat", mapping.heartbeat_message(offline_mode_at, profile_of(to.profile)))
 
-    def encode(self, to: Address, forecast: OutboundForecast) -> bytes:
-        return msgspec.json.encode(mapping.forecast_message(forecast, profile_of(to.profile)))
+    async def forecast(self, to: Address, forecast: OutboundForecast) -> Delivery:
+        profile = profile_of(to.profile)
+        name, body = "update_group_capacity_forecast", mapping.forecast_message(forecast, profile)
+        refused = forecast.refusal is not None and profile.refusal == "compliance_error"
+        error = wire.GroupCapacityComplianceError(message=forecast.refusal or "refused")
+        return await self.post(
+            to,
+            "group_capacity_compliance_error" if refused else name,
+            error if refused else body,
+            request_id=forecast.request_id,
+            correlation_id=forecast.correlation_id,
+        )
 
     def wants_changes_only(self, to: Address) -> bool:
         return profile_of(to.profile).changes_only
 
-    async def forecast(self, to: Address, forecast: OutboundForecast, content: bytes) -> Delivery:
-        return await self._send(
-            to,
-            "update_group_capacity_forecast",
-            content,
-            request_id=forecast.request_id,
-            correlation_id=forecast.correlation_id,
-        )
+    def says_the_same(self, to: Address, forecast: OutboundForecast, last: Figures) -> bool:
+        return mapping.says_the_same(forecast, last, profile_of(to.profile))
+
+    def keeps_silent(self, to: Address, forecast: OutboundForecast) -> bool:
+        return forecast.refusal is not None and profile_of(to.profile).refusal == "silence"
 
     async def post(
         self,
@@ -77,27 +84,9 @@ class OscpClient:
         method: str = "POST",
     ) -> Delivery:
         """Send any message of the protocol."""
-        return await self._send(
-            to,
-            message,
-            msgspec.json.encode(body),
-            request_id=request_id or str(uuid4()),
-            correlation_id=correlation_id,
-            method=method,
-        )
-
-    async def _send(
-        self,
-        to: Address,
-        message: str,
-        content: bytes,
-        *,
-        request_id: str,
-        correlation_id: str | None,
-        method: str = "POST",
-    ) -> Delivery:
         profile = profile_of(to.profile)
-        headers = _headers(to, profile, request_id, correlation_id)
+        headers = _headers(to, profile, request_id or str(uuid4()), correlation_id)
+        content = msgspec.json.encode(body)
         url = f"{to.base_url}/{profile.paths.get(message, message)}"
         try:
             answer = await self._http.request(method, url, content=content, headers=headers)

@@ -25,7 +25,7 @@ from ampacity.oscp.wire import (
     RequiredBehaviour,
     VersionUrl,
 )
-from ampacity.peers.types import Behaviour, Connection, OutboundForecast, Watts
+from ampacity.peers.types import Behaviour, Connection, Figures, OutboundForecast, Watts
 from ampacity.timegrid import moment_of
 
 _STEPS_PER_UNIT = {PowerUnit.A: 10.0, PowerUnit.W: 1.0, PowerUnit.KW: 100.0}  # rounded down to 0.1 A, 1 W, 0.01 KW
@@ -99,11 +99,12 @@ def _whole(value: float) -> float:
 
 def forecast_message(forecast: OutboundForecast, profile: PeerProfile) -> GroupCapacityForecast:
     """The message for a forecast: in the group's unit, in blocks of the length that the peer takes."""
-    first, step, capacity_w = coarser(
-        forecast.first_quarter, forecast.step_quarters, forecast.capacity_w, profile.block_minutes // 15
+    figures = forecast.figures
+    first, following, capacity_w = coarser(
+        figures.first_quarter, figures.step_quarters, figures.capacity_w, profile.block_minutes // 15
     )
     phases, values = on_the_wire(capacity_w, forecast.group, by_phase=profile.power_by_phase)
-    edges = [first, *step]
+    edges = [first, *following]
     times = [time_text(moment_of(q), milliseconds=profile.milliseconds) for q in edges]
     unit = _BLOCK_UNITS[forecast.group.unit]
     blocks = [
@@ -118,6 +119,22 @@ def forecast_message(forecast: OutboundForecast, profile: PeerProfile) -> GroupC
         for i, value in enumerate(values)
     ]
     return GroupCapacityForecast(group_id=forecast.group.group_id, type=forecast.kind.value, forecasted_blocks=blocks)
+
+
+def says_the_same(forecast: OutboundForecast, last: Figures, profile: PeerProfile) -> bool:
+    """Whether the last forecast says the same for the time of both, and still reaches over half of this one's."""
+    now = forecast.figures
+    if last.step_quarters != now.step_quarters or (now.first_quarter - last.first_quarter) % now.step_quarters:
+        return False
+    passed = (now.first_quarter - last.first_quarter) // now.step_quarters
+    both = min(len(now.capacity_w), len(last.capacity_w) - passed)
+    if passed < 0 or both * 2 <= len(now.capacity_w):
+        return False
+    before_w, after_w = last.capacity_w[passed : passed + both], now.capacity_w[:both]
+    by_phase = profile.power_by_phase
+    return on_the_wire(before_w, forecast.group, by_phase=by_phase) == on_the_wire(
+        after_w, forecast.group, by_phase=by_phase
+    )
 
 
 def on_the_wire(capacity_w: Watts, group: Connection, *, by_phase: bool) -> tuple[Sequence[Phase], list[float]]:

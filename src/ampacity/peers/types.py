@@ -106,22 +106,34 @@ class Connection:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class OutboundForecast:
-    """A capacity forecast that waits to be sent.
+class Figures:
+    """Capacities of a group in a run of steps.
 
     `capacity_w` has shape (steps,): the total over the group's phases [W]; a step is
     `step_quarters` quarters long, the first one starts at `first_quarter`.
     """
+
+    first_quarter: int
+    step_quarters: int
+    capacity_w: Watts
+
+    @property
+    def end_quarter(self) -> int:
+        return self.first_quarter + self.step_quarters * len(self.capacity_w)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OutboundForecast:
+    """A capacity forecast that waits to be sent; `refusal` says why, where it answers a request that was refused."""
 
     message_id: int
     group: Connection
     kind: ForecastKind
     request_id: str
     correlation_id: str | None
-    first_quarter: int
-    step_quarters: int
     attempts: int
-    capacity_w: Watts
+    figures: Figures
+    refusal: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

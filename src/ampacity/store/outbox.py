@@ -8,7 +8,7 @@ import asyncpg
 import numpy as np
 
 from ampacity.network.types import ForecastKind, PowerUnit
-from ampacity.peers.types import Connection, OutboundForecast
+from ampacity.peers.types import Connection, Figures, OutboundForecast
 from ampacity.store.pool import Pool
 from ampacity.store.sql import sql
 
@@ -30,15 +30,15 @@ class OutboxStore:
             rows = await connection.fetch(sql("claimed_messages"), [row["message_id"] for row in taken])
         return [_outbound(row) for row in rows]
 
-    async def sent(self, owner: UUID, message_ids: Sequence[int], content_hashes: Sequence[bytes]) -> None:
-        await self._pool.execute(sql("mark_sent"), owner, list(message_ids), list(content_hashes))
+    async def sent(self, owner: UUID, message_ids: Sequence[int]) -> None:
+        await self._pool.execute(sql("mark_sent"), owner, list(message_ids))
 
-    async def unchanged(self, owner: UUID, message_id: int) -> None:
-        await self._pool.execute(sql("mark_unchanged"), owner, message_id)
+    async def left_out(self, owner: UUID, message_id: int, reason: str) -> None:
+        await self._pool.execute(sql("leave_message_out"), owner, message_id, reason)
 
-    async def last_content_hash(self, group_no: int, kind: str) -> bytes | None:
-        found: bytes | None = await self._pool.fetchval(sql("last_sent_content_hash"), group_no, kind)
-        return found
+    async def last_sent(self, group_no: int, kind: ForecastKind) -> Figures | None:
+        row = await self._pool.fetchrow(sql("last_sent_figures"), group_no, kind)
+        return None if row is None else _figures(row)
 
     async def failed(self, owner: UUID, message_id: int, *, again_in_s: float | None, error: str) -> None:
         if again_in_s is None:
@@ -74,8 +74,15 @@ def _outbound(row: asyncpg.Record) -> OutboundForecast:
         kind=ForecastKind(row["kind"]),
         request_id=str(row["request_id"]),
         correlation_id=row["correlation_id"],
+        attempts=row["attempts"],
+        figures=_figures(row),
+        refusal=row["refusal"],
+    )
+
+
+def _figures(row: asyncpg.Record) -> Figures:
+    return Figures(
         first_quarter=row["first_quarter"],
         step_quarters=row["step_quarters"],
-        attempts=row["attempts"],
         capacity_w=np.frombuffer(row["capacity_w"], "<f4"),
     )

@@ -65,7 +65,5 @@ create table compliance_error (
 create index compliance_error_of_group on compliance_error (group_no, received_at desc);
 comment on column compliance_error.message_id is 'the outbound forecast that it is about (which may have been cleared away since); null: the link was missing or unknown';
 
--- To tell a change from a repetition.
-alter table outbound_forecast add column content_hash bytea;
 create index outbound_forecast_by_request on outbound_forecast (request_id);
 create index outbound_forecast_newest on outbound_forecast (group_no, kind, message_id desc);

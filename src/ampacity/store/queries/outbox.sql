@@ -46,7 +46,13 @@ returning o.message_id;
 select o.message_id, o.kind, o.request_id, o.correlation_id, o.attempts, b.first_quarter, b.step_quarters,
     substring(b.capacity_w from (o.group_no - b.first_no) * b.steps * 4 + 1 for b.steps * 4) as capacity_w,
     g.group_no, g.group_id, c.provider_no, c.unit, c.phases, c.contracted_import_w, c.contracted_export_w,
-    e.nominal_voltage_v
+    e.nominal_voltage_v,
+    (
+        select v.reason
+        from capacity_request r
+        join request_event v using (request_no)
+        where r.provider_no = o.provider_no and r.request_id = o.correlation_id and v.step = 'refused'
+    ) as refusal
 from outbound_forecast o
 join allocation_block b on b.decision_id = o.decision_id and b.kind = o.kind
     and o.group_no >= b.first_no and o.group_no < b.first_no + b.subjects
@@ -62,20 +68,23 @@ order by o.message_id;
 
 -- name: mark_sent
 update outbound_forecast o
-set sent_at = now(), lease_until = null, last_error = null, content_hash = d.content_hash
-from unnest($2::bigint[], $3::bytea[]) as d (message_id, content_hash)
-where o.message_id = d.message_id and o.leased_by = $1 and o.sent_at is null;
+set sent_at = now(), lease_until = null, last_error = null
+where o.message_id = any ($2::bigint[]) and o.leased_by = $1 and o.sent_at is null;
 
--- name: mark_unchanged
+-- name: leave_message_out
 update outbound_forecast
-set superseded_at = now(), lease_until = null, last_error = 'unchanged: the peer wants changes only'
+set superseded_at = now(), lease_until = null, last_error = $3
 where message_id = $2 and leased_by = $1 and sent_at is null;
 
--- name: last_sent_content_hash
-select content_hash
-from outbound_forecast
-where group_no = $1 and kind = $2 and sent_at is not null
-order by sent_at desc
+-- name: last_sent_figures
+-- What was sent last of a group and kind.
+select b.first_quarter, b.step_quarters,
+    substring(b.capacity_w from (o.group_no - b.first_no) * b.steps * 4 + 1 for b.steps * 4) as capacity_w
+from outbound_forecast o
+join allocation_block b on b.decision_id = o.decision_id and b.kind = o.kind
+    and o.group_no >= b.first_no and o.group_no < b.first_no + b.subjects
+where o.group_no = $1 and o.kind = $2 and o.sent_at is not null
+order by o.sent_at desc
 limit 1;
 
 -- name: put_off_message
