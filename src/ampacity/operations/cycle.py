@@ -80,7 +80,6 @@ async def _decide_slot(
     with stages.during("read"):
         plan = await make_plan(slot, grid=ports.grid, cycles=ports.cycles, forecast=forecast, cycle=cycle)
         need_wh = await _daily_need(plan, ports.grid)
-        connected = await ports.peers.connected_providers()
     settings: JsonObject = {"cycle": msgspec.to_builtins(cycle), "risk": forecast.risk, "zone": forecast.zone.key}
     async with ports.cycles.decide_cycle(slot, holder, slot, settings) as writer:
         gathered = Gathered(plan)
@@ -94,6 +93,7 @@ async def _decide_slot(
         with stages.during("wait for requests"):
             await writer.close_gate()
             held = await _held(plan, ports.requests)
+            connected = await ports.peers.connected_providers()  # who connects from now on is told after the commit
         with stages.during("allocate"):
             decided = await asyncio.to_thread(decide, plan.network, outlook, held)
         with stages.during("write"):

@@ -50,7 +50,9 @@ class OutboxStore:
         await self._pool.execute(sql("release_messages"), owner, list(message_ids))
 
     async def enqueue_newest(self, provider_no: int) -> int:
-        done: str = await self._pool.execute(sql("enqueue_newest_forecasts"), provider_no)
+        async with self._pool.acquire() as connection, connection.transaction():
+            await connection.execute(sql("lock_negotiation"))  # a decision that is being written is waited for
+            done: str = await connection.execute(sql("enqueue_newest_forecasts"), provider_no)
         return int(done.rsplit(" ", 1)[-1])
 
 

@@ -71,8 +71,9 @@ class Promises:
         plan = await self._plan(record)
         done = [await self._ask(plan.giver, plan.held_w - plan.amount_w, plan, {"returned"})]
         done.append(await self._ask(plan.taker, plan.taker_held_w + plan.amount_w, plan, {"granted"}))
-        for _ in range(MOST_TRIES):
-            done.append(await self._ask(plan.taker, plan.too_much_w, plan, {"granted", "partly", "refused"}))
+        for i in range(MOST_TRIES):  # what is left may be granted first; the same request again would count as repeated
+            too_much_w = (3 + i) * plan.contract_w
+            done.append(await self._ask(plan.taker, too_much_w, plan, {"granted", "partly", "refused"}))
             if done[-1].step == "refused":
                 return done
         raise Unreachable(f"a request for more than there is was not refused: {done[-1]}")
@@ -100,7 +101,7 @@ class Promises:
             held_w=float(held_w[giver]),
             taker_held_w=float(np.floor(taken_w)),
             amount_w=amount_w,
-            too_much_w=float(3 * contract_w[taker]),
+            contract_w=float(contract_w[taker]),
             first_quarter=table.steps.first + first + start,
         )
 
@@ -145,5 +146,5 @@ class _Plan:
     held_w: float
     taker_held_w: float
     amount_w: float
-    too_much_w: float
+    contract_w: float
     first_quarter: int
