@@ -16,6 +16,7 @@ from litestar.datastructures import State
 from ampacity.app.peering import Peering, build_peering, running
 from ampacity.network.types import ForecastKind
 from ampacity.oscp.settings import OscpSettings
+from ampacity.oscp.tokens import TokenVault
 from ampacity.store.pool import Pool
 from ampacity.timegrid import moment_of, quarter_at
 
@@ -106,6 +107,28 @@ def settings(**changes) -> OscpSettings:
         "requests_per_second": 10_000.0, "request_burst": 10_000,
     }  # fmt: skip
     return OscpSettings(**{**values, **changes})
+
+
+async def put_through(pool: Pool, provider_id: str, url: str, **columns) -> None:
+    """A provider that is connected at an address, as if it had registered."""
+    vault = TokenVault(SECRET)
+    values = {"base_url": url, "token_sealed": vault.seal("their token"), "state": "connected", **columns}
+    names = ", ".join(values)
+    places = ", ".join(f"${n}" for n in range(2, len(values) + 2))
+    await pool.execute(
+        f"insert into peer (provider_no, state_since, {names}) select provider_no, now(), {places}"
+        " from provider where provider_id = $1",
+        provider_id, *values.values(),
+    )  # fmt: skip
+
+
+async def give_token(pool: Pool, provider_id: str, token: str) -> None:
+    """A token with which a provider may call us."""
+    await pool.execute(
+        "insert into peer_token (token_hash, provider_no, purpose, issued_at)"
+        " select $2, provider_no, 'active', now() from provider where provider_id = $1",
+        provider_id, TokenVault(SECRET).digest(token),
+    )  # fmt: skip
 
 
 @asynccontextmanager

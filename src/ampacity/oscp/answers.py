@@ -62,9 +62,18 @@ def _told(error: HTTPException) -> str:
     return str(cause) if isinstance(cause, msgspec.DecodeError) else error.detail
 
 
+def _too_deep(_: Request[Any, Any, Any], __: RecursionError) -> Response[bytes]:
+    return answer(400, "the body is nested too deeply")
+
+
 def _unforeseen(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
     _LOG.error("%s %s failed", request.method, request.url.path, exc_info=error)
     return answer(503 if isinstance(error, OSError | TimeoutError) else 500, "it failed on our side")
 
 
-HANDLERS: ExceptionHandlersMap = {AmpacityError: _ours, HTTPException: _frameworks, Exception: _unforeseen}
+HANDLERS: ExceptionHandlersMap = {
+    AmpacityError: _ours,
+    HTTPException: _frameworks,
+    RecursionError: _too_deep,
+    Exception: _unforeseen,
+}

@@ -107,14 +107,15 @@ class SessionController(Controller):
         message_id = _message_id(request, await request.body())
         await take_handshake(here.desk, caller, mapping.behaviour_from(data, profile), message_id=message_id)
 
-    @post(
-        ["/handshake_acknowledge", "/handshake_acknowledgment"],
-        status_code=204,
-        operation_id="handshakeAcknowledge",
-        responses=_ERRORS,
-    )
+    @post("/handshake_acknowledge", status_code=204, operation_id="handshakeAcknowledge", responses=_ERRORS)
     async def acknowledge(self, request: Asked, data: JSONBody[wire.Handshake], here: Here) -> None:
         """Answer our handshake."""
+        caller, profile = _known(request)
+        await take_acknowledgement(here.desk, caller, mapping.behaviour_from(data, profile))
+
+    @post("/handshake_acknowledgment", status_code=204, operation_id="handshakeAcknowledgment", responses=_ERRORS)
+    async def acknowledge_misspelt(self, request: Asked, data: JSONBody[wire.Handshake], here: Here) -> None:
+        """The same under the name that one implementation gives it."""
         caller, profile = _known(request)
         await take_acknowledgement(here.desk, caller, mapping.behaviour_from(data, profile))
 

@@ -1,0 +1,199 @@
+"""Forecasts go out at least once, in order per group and kind, and no peer waits for another."""
+
+import asyncio
+import json
+from collections import Counter
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+
+import numpy as np
+import pytest
+
+from ampacity.app.peering import build_peering
+from ampacity.simulation.listener import Answer, listening
+from tests.peers.world import KINDS, NOW, add_grid, decide, put_through, settings, until, world
+
+
+@dataclass
+class Sink:
+    """A provider's server that takes forecasts, and answers as told."""
+
+    answers: list[Answer] = field(default_factory=list)  # used up one by one, then 204
+    got: list[tuple[dict, dict]] = field(default_factory=list)
+    other: list[str] = field(default_factory=list)
+
+    async def respond(self, heard) -> Answer:
+        if not heard.path.endswith("update_group_capacity_forecast"):
+            self.other.append(heard.path)
+            return Answer()
+        self.got.append((json.loads(heard.body), dict(heard.headers)))
+        return self.answers.pop(0) if self.answers else Answer()
+
+    def first_values(self, kind: str = "CONSUMPTION") -> list[float]:
+        return [body["forecasted_blocks"][0]["capacity"] for body, _ in self.got if body["type"] == kind]
+
+
+@asynccontextmanager
+async def sink(pool, provider_id: str, *answers: Answer, profile=None):
+    made = Sink(list(answers))
+    async with listening("127.0.0.1", 0, made.respond) as port:
+        await put_through(pool, provider_id, f"http://127.0.0.1:{port}/oscp/fp/2.0", profile=profile or {})
+        yield made
+
+
+async def waiting(pool) -> int:
+    return await pool.fetchval(
+        "select count(*) from outbound_forecast where sent_at is null and superseded_at is null and dead_at is null"
+    )
+
+
+async def all_gone(pool):
+    async def none():
+        return await waiting(pool) == 0
+
+    await until(none)
+
+
+async def test_every_forecast_arrives_with_its_id(pool):
+    await add_grid(pool, {"g1": "fp", "g2": "fp"}, unit="W")
+    async with sink(pool, "fp") as fp, world(pool):
+        await decide(pool, [[1000.0, 2000.0], [3000.0, 4000.0]])
+        await all_gone(pool)
+
+    ids = {str(row["request_id"]) for row in await pool.fetch("select request_id from outbound_forecast")}
+    assert {headers["x-request-id"] for _, headers in fp.got} == ids
+    assert Counter((b["group_id"], b["type"]) for b, _ in fp.got) == Counter(
+        (g, k) for g in ("g1", "g2") for k in KINDS
+    )
+    assert {headers["authorization"] for _, headers in fp.got} == {"Token their token"}
+
+
+async def test_a_newer_forecast_supersedes_an_unsent_older_one_but_not_an_answer(pool):
+    await add_grid(pool, {"g1": "fp"}, unit="W")
+    for watts in (1.0, 2.0):
+        await decide(pool, [[watts]], kinds=["CONSUMPTION"])
+    await decide(pool, [[3.0]], kinds=["CONSUMPTION"], correlation_id="ask")
+    await decide(pool, [[4.0]], kinds=["CONSUMPTION"])
+    async with sink(pool, "fp") as fp, world(pool):
+        await all_gone(pool)
+
+    assert fp.first_values() == [3.0, 4.0]
+    assert [h.get("x-correlation-id") for _, h in fp.got] == ["ask", None]
+    assert await pool.fetchval("select count(*) from outbound_forecast where superseded_at is not null") == 2
+
+
+async def test_a_failed_forecast_is_tried_again_before_a_newer_answer_and_keeps_its_id(pool):
+    await add_grid(pool, {"g1": "fp"}, unit="W")
+    async with sink(pool, "fp", Answer(status=500), Answer(status=429)) as fp, world(pool):
+        await decide(pool, [[1.0]], kinds=["CONSUMPTION"], correlation_id="a")
+        await decide(pool, [[2.0]], kinds=["CONSUMPTION"], correlation_id="b")
+        await all_gone(pool)
+
+    assert fp.first_values() == [1.0, 1.0, 1.0, 2.0]
+    assert len({h["x-request-id"] for _, h in fp.got[:3]}) == 1
+
+
+@pytest.mark.parametrize("status", [400, 401, 403, 404, 422])
+async def test_a_refusal_is_final_and_shown(pool, status):
+    await add_grid(pool, {"g1": "fp"}, unit="W")
+    async with sink(pool, "fp", Answer(status=status, body=b'{"message":"never"}')) as fp, world(pool):
+        await decide(pool, [[1.0]], kinds=["CONSUMPTION"])
+        await all_gone(pool)
+        await asyncio.sleep(1.2)
+
+    dead = await pool.fetchrow("select * from outbound_forecast")
+    assert len(fp.got) == 1
+    assert dead["dead_at"] is not None
+    assert dead["last_error"] == f'{status} {{"message":"never"}}'
+
+
+async def test_a_forecast_that_keeps_failing_becomes_a_dead_letter(pool):
+    await add_grid(pool, {"g1": "fp"}, unit="W")
+    async with sink(pool, "fp", *[Answer(status=503)] * 2) as fp, world(pool, most_attempts=2):
+        await decide(pool, [[1.0]], kinds=["CONSUMPTION"])
+        await all_gone(pool)
+
+    assert len(fp.got) == 2
+    assert await pool.fetchval("select dead_at is not null from outbound_forecast")
+
+
+@pytest.mark.parametrize("manner", ["silent", "drip"])
+async def test_a_slow_peer_delays_no_other(pool, manner):
+    await add_grid(pool, {"g1": "slow", "g2": "quick"}, unit="W")
+    stuck = [Answer(status=200, manner=manner)] * 100
+    async with sink(pool, "slow", *stuck), sink(pool, "quick") as quick, world(pool):
+        await decide(pool, np.full((2, 96), 1.0))
+        await until(lambda: len(quick.got) == 5, within_s=2.5)
+
+
+async def test_nothing_is_sent_to_who_is_not_connected(pool):
+    await add_grid(pool, {"g1": "fp"}, unit="W")
+    async with sink(pool, "fp") as fp, world(pool):
+        await pool.execute("update peer set state = 'offline', offline_mode_at = now()")
+        await decide(pool, [[1.0]])
+        await asyncio.sleep(1.5)
+
+    assert fp.got == []
+    assert await waiting(pool) == 5
+
+
+async def test_two_servers_share_an_outbox_and_send_everything_once_in_order(pool):
+    groups = {f"g{n}": f"fp{n % 3}" for n in range(30)}
+    await add_grid(pool, groups, unit="W")
+    async with sink(pool, "fp0") as a, sink(pool, "fp1") as b, sink(pool, "fp2") as c, world(pool), world(pool):
+        for watts in range(1, 6):
+            await decide(pool, np.full((30, 4), float(watts)), correlation_id=f"keep {watts}")
+        await all_gone(pool)
+
+    got = a.got + b.got + c.got
+    assert len(got) == 5 * 30 * 5
+    assert max(Counter(h["x-request-id"] for _, h in got).values()) == 1
+    for one in (a, b, c):
+        seen: dict[tuple[str, str], list[float]] = {}
+        for body, _ in one.got:
+            key = (body["group_id"], body["type"])
+            seen.setdefault(key, []).append(body["forecasted_blocks"][0]["capacity"])
+        assert all(values == [1.0, 2.0, 3.0, 4.0, 5.0] for values in seen.values())
+
+
+async def test_a_dead_servers_messages_are_sent_by_another(pool):
+    await add_grid(pool, {"g1": "fp"}, unit="W")
+    async with sink(pool, "fp") as fp:
+        await decide(pool, [[1.0]])
+        dead = build_peering(pool, settings(lease_s=1.0), public_url="http://x", clock=lambda: NOW)
+        taken = await dead.desk.outbox.claim(0, dead.sender.owner, limit=100, lease_s=1.0)
+        async with world(pool):
+            await all_gone(pool)
+
+    assert len(taken) == 5
+    assert len(fp.got) == 5
+
+
+async def test_who_wants_changes_only_gets_changes_only(pool):
+    await add_grid(pool, {"g1": "fp"}, unit="W")
+    async with sink(pool, "fp", profile={"changes_only": True}) as fp, world(pool):
+        for watts in (5.0, 5.0, 6.0):
+            await decide(pool, np.full((1, 8), watts), kinds=["CONSUMPTION"])
+            await all_gone(pool)
+
+    assert fp.first_values() == [5.0, 6.0]
+
+
+@pytest.mark.parametrize(
+    ("refusal", "forecasts", "errors"), [("forecast", 1, 0), ("compliance_error", 0, 1), ("silence", 0, 0)]
+)
+async def test_a_refusal_is_told_as_the_peer_wants_it(pool, refusal, forecasts, errors):
+    await add_grid(pool, {"g1": "fp"}, unit="W")
+    await pool.execute(
+        "insert into capacity_request (provider_no, group_no, kind, request_id, content_hash, received_at,"
+        " first_quarter, quarters, wanted_w) values (0, 0, 'CONSUMPTION', 'ask', 'x', now(), 1, 1, '\\x00000000')"
+    )
+    await pool.execute(
+        "insert into request_event (request_no, step, at, reason) values (1, 'refused', now(), 'no room')"
+    )
+    async with sink(pool, "fp", profile={"refusal": refusal}) as fp, world(pool):
+        await decide(pool, [[1.0]], kinds=["CONSUMPTION"], correlation_id="ask")
+        await all_gone(pool)
+
+    assert len(fp.got) == forecasts
+    assert len(fp.other) == errors
