@@ -2,6 +2,7 @@
 
 from ampacity.allocation.allocate import RULE, RULE_VERSION, Allocation, allocate
 from ampacity.allocation.fallback import fallback
+from ampacity.allocation.grants import is_unused, share_with_grants
 from ampacity.allocation.headroom import Headroom, headroom, pool_reserve
 from ampacity.allocation.loading import anywhere_upstream, element_load_w
 from ampacity.allocation.need import is_used_up, need_cap
@@ -28,12 +29,14 @@ __all__ = [
     "fallback",
     "hand_out_rest",
     "headroom",
+    "is_unused",
     "is_used_up",
     "need_cap",
     "optimum",
     "pool_reserve",
     "revisions_per_block",
     "round_down",
+    "share_with_grants",
     "smooth",
     "total_variation_w",
 ]
