@@ -39,8 +39,12 @@ def share_with_grants(
     """
     lifted_w = np.fmax(cap_w, granted_w)
     grid = (parent, element, phase_share, weight)
-    regular = allocate(headroom_w - pool_w, *grid, firm_w, lifted_w, workers=workers)
-    lacking_w = np.fmax(np.fmin(granted_w, lifted_w) - regular.allocated_w, 0.0)
+    open_w = np.maximum(headroom_w - pool_w, 0.0)
+    if firm_w.any() and (pool_w > 0).any():  # the pool is kept of what the firm parts leave
+        firm_load_w = element_load_w(np.minimum(firm_w, lifted_w), parent, element, phase_share)
+        open_w = np.maximum(open_w, np.minimum(headroom_w, firm_load_w))
+    regular = allocate(open_w, *grid, firm_w, lifted_w, workers=workers)
+    lacking_w = np.fmax(granted_w - regular.allocated_w, 0.0)
     if not (lacking_w > 0).any():
         return regular
     left_w = headroom_w - element_load_w(regular.allocated_w, parent, element, phase_share)
@@ -64,5 +68,4 @@ def is_unused(use_w: Floats, held_w: Floats, *, fraction: float = 0.5, at_least_
         at_least_w: Holding less than this is no reason.
     """
     little = (use_w < fraction * held_w) & (held_w >= at_least_w)
-    unused: Bools = little.all(axis=1) if use_w.shape[1] else np.zeros(len(use_w), bool)
-    return unused
+    return np.asarray(little.all(axis=1) & (use_w.shape[1] > 0), bool)
