@@ -1,6 +1,8 @@
 """Sharing what the grid can carry: headroom, fair filling on the tree, grants, fallback, optimum, smoothing."""
 
 from ampacity.allocation.allocate import RULE, RULE_VERSION, Allocation, allocate
+from ampacity.allocation.explanation import Explanation, entitlement, explain, in_words
+from ampacity.allocation.fairness import Fairness, fairness, stranded_w, weighted_jain
 from ampacity.allocation.fallback import fallback
 from ampacity.allocation.grants import is_unused, share_with_grants
 from ampacity.allocation.headroom import Headroom, headroom, pool_reserve
@@ -16,6 +18,8 @@ __all__ = [
     "RULE_VERSION",
     "Allocation",
     "Decisions",
+    "Explanation",
+    "Fairness",
     "Headroom",
     "Order",
     "Reason",
@@ -26,9 +30,13 @@ __all__ = [
     "anywhere_upstream",
     "decide_requests",
     "element_load_w",
+    "entitlement",
+    "explain",
+    "fairness",
     "fallback",
     "hand_out_rest",
     "headroom",
+    "in_words",
     "is_unused",
     "is_used_up",
     "need_cap",
@@ -38,5 +46,7 @@ __all__ = [
     "round_down",
     "share_with_grants",
     "smooth",
+    "stranded_w",
     "total_variation_w",
+    "weighted_jain",
 ]
