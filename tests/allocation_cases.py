@@ -99,3 +99,23 @@ def cases(**sizes) -> st.SearchStrategy[Case]:
 
 def seeds() -> st.SearchStrategy[np.random.Generator]:
     return st.integers(0, 2**32 - 1).map(np.random.default_rng)
+
+
+def split_group(case: Case, g: int, part: float) -> Case:
+    """The same grid with one contract cut in two, floor and cap with it; the second part stands last."""
+
+    def cut(values: np.ndarray) -> np.ndarray:
+        parts = np.concatenate([values, values[g : g + 1] * (1 - part)])
+        parts[g] = values[g] * part
+        return parts
+
+    return replace(
+        case, element=np.append(case.element, case.element[g]), weight=cut(case.weight),
+        phase_share=np.vstack([case.phase_share, case.phase_share[g]]),
+        floor_w=cut(case.floor_w), cap_w=cut(case.cap_w),
+    )  # fmt: skip
+
+
+def aligned(case: Case) -> Case:
+    """The same grid, every group drawing evenly on its phases: then all compete for one thing on each element."""
+    return replace(case, phase_share=np.full_like(case.phase_share, 1 / 3))

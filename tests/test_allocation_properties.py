@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from ampacity.allocation import allocate
 from ampacity.errors import Unsuitable
-from tests.allocation_cases import Case, cases, random_case, seeds
+from tests.allocation_cases import Case, aligned, cases, random_case, seeds, split_group
 
 SLACK_W = 1e-9  # sums of a few floats around 100 W
 
@@ -131,24 +131,6 @@ def test_a_split_of_another_group_is_not_felt(case, data):
 
     others = np.arange(len(before_w)) != g
     np.testing.assert_allclose(after_w[others], before_w[others], atol=1e-8)
-
-
-def split_group(case: Case, g: int, part: float) -> Case:
-    def cut(values: np.ndarray) -> np.ndarray:
-        parts = np.concatenate([values, values[g : g + 1] * (1 - part)])
-        parts[g] = values[g] * part
-        return parts
-
-    return replace(
-        case, element=np.append(case.element, case.element[g]), weight=cut(case.weight),
-        phase_share=np.vstack([case.phase_share, case.phase_share[g]]),
-        floor_w=cut(case.floor_w), cap_w=cut(case.cap_w),
-    )  # fmt: skip
-
-
-def aligned(case: Case) -> Case:
-    """The same grid, every group drawing evenly on its phases: then all compete for one thing on each element."""
-    return replace(case, phase_share=np.full_like(case.phase_share, 1 / 3))
 
 
 @given(cases(), st.data())

@@ -1,7 +1,10 @@
 """Sharing what the grid can carry: headroom, fair filling on the tree, grants, fallback, optimum, smoothing."""
 
 from ampacity.allocation.allocate import RULE, RULE_VERSION, Allocation, allocate
+from ampacity.allocation.explanation import Explanation, entitlement, explain, in_words
+from ampacity.allocation.fairness import Fairness, fairness, stranded_w, weighted_jain
 from ampacity.allocation.fallback import fallback
+from ampacity.allocation.grants import is_unused, share_with_grants
 from ampacity.allocation.headroom import Headroom, headroom, pool_reserve
 from ampacity.allocation.loading import anywhere_upstream, element_load_w
 from ampacity.allocation.need import is_used_up, need_cap
@@ -15,6 +18,8 @@ __all__ = [
     "RULE_VERSION",
     "Allocation",
     "Decisions",
+    "Explanation",
+    "Fairness",
     "Headroom",
     "Order",
     "Reason",
@@ -25,15 +30,23 @@ __all__ = [
     "anywhere_upstream",
     "decide_requests",
     "element_load_w",
+    "entitlement",
+    "explain",
+    "fairness",
     "fallback",
     "hand_out_rest",
     "headroom",
+    "in_words",
+    "is_unused",
     "is_used_up",
     "need_cap",
     "optimum",
     "pool_reserve",
     "revisions_per_block",
     "round_down",
+    "share_with_grants",
     "smooth",
+    "stranded_w",
     "total_variation_w",
+    "weighted_jain",
 ]

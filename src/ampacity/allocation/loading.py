@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from ampacity.allocation.forest import Bools, Floats, Ints
+from ampacity.allocation.forest import Bools, Floats, Ints, plant
 
 TOLERANCE_W = 1e-6  # sums of many floats are compared with this slack
 
@@ -16,14 +16,21 @@ def element_load_w(group_w: Floats, parent: Ints, element: Ints, phase_share: Fl
         element: Index of the element behind which each group is connected, shape (G,).
         phase_share: How much of each watt loads each phase, shape (G, P).
     """
-    load_w = np.zeros((len(parent), phase_share.shape[1], group_w.shape[1]))
-    at, rows = element, np.arange(len(element))
-    while rows.size:
-        for p in range(phase_share.shape[1]):
-            np.add.at(load_w[:, p], at, phase_share[rows, p, None] * group_w[rows])
-        up = parent[at] >= 0
-        at, rows = parent[at[up]], rows[up]
-    return load_w
+    forest, order = plant(np.asarray(parent, np.int64))
+    position = np.empty_like(order)
+    position[order] = np.arange(len(order))
+    load_w = np.zeros((len(order), phase_share.shape[1], group_w.shape[1]))
+    at = position[element]
+    by_place = np.argsort(at, kind="stable")
+    for rows in _runs(by_place, load_w[0].size):
+        _add_rows(load_w, at[rows], phase_share[rows][:, :, None] * group_w[rows][:, None, :])
+    for level in reversed(forest.levels_down()):
+        by_parent = level.start + np.argsort(forest.parent[level], kind="stable")
+        for rows in _runs(by_parent, load_w[0].size):
+            _add_rows(load_w, forest.parent[rows], load_w[rows])
+    result = np.empty_like(load_w)
+    result[order] = load_w
+    return result
 
 
 def anywhere_upstream(flag: Bools, parent: Ints, element: Ints, phase_share: Floats) -> Bools:
@@ -35,3 +42,14 @@ def anywhere_upstream(flag: Bools, parent: Ints, element: Ints, phase_share: Flo
         up = parent[at] >= 0
         at, rows = parent[at[up]], rows[up]
     return found
+
+
+def _runs(rows: Ints, width: int, cells: int = 2_000_000) -> list[Ints]:
+    """Rows, sorted by place, in pieces that fit into memory easily; a place may continue in the next piece."""
+    return np.array_split(rows, max(1, -(-rows.size * width // cells))) if rows.size else []
+
+
+def _add_rows(total: Floats, at: Ints, values: Floats) -> None:
+    """Add rows at sorted places, in place."""
+    starts = np.flatnonzero(np.diff(at, prepend=-1))
+    total[at[starts]] += np.add.reduceat(values, starts, axis=0)

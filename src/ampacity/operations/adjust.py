@@ -112,6 +112,7 @@ def _decide(situation: _Situation, batch: Sequence[WaitingRequest]) -> Decisions
         network.element,
         np.asarray(network.phase_share, np.float64),
         np.asarray(network.contracted_w(situation.direction), np.float64),
+        firm_w=np.asarray(network.firm_w(situation.direction), np.float64),
     )
 
 
@@ -151,15 +152,25 @@ async def _write(
             returned_w=np.where(gives, after_w[i], np.nan),
         )
         await writer.outcome(outcome, now)
+    recalled = _recalled(situation, decisions, groups)
+    after_w = np.concatenate([after_w, whole_watts(decisions.held_w[recalled])])
+    told = [*groups, *recalled]
     steps = Steps(first=situation.window.first, count=situation.window.count)
-    table = CapacityTable(kind=batch[0].kind, steps=steps, capacity_w=after_w, bound_by=_bound_by(situation, groups))
-    await writer.capacities(table, groups)
+    table = CapacityTable(kind=batch[0].kind, steps=steps, capacity_w=after_w, bound_by=_bound_by(situation, told))
+    await writer.capacities(table, told)
     await _answer(writer, batch)
+    await writer.send(batch[0].kind, recalled)
+
+
+def _recalled(situation: _Situation, decisions: Decisions, asking: Sequence[int]) -> list[int]:
+    """Groups that did not ask and lose what was lent to them, because its owners need it."""
+    fell = np.flatnonzero((decisions.held_w < situation.held_w - 1e-3).any(axis=1))
+    return [int(g) for g in fell if g not in set(asking)]
 
 
 def _useful(before_w: Floats, after_w: Floats, wanted_w: Floats) -> Floats:
     """Whole watts, and more only where it is enough to be of use or all that was asked."""
-    after_w = np.where(after_w > before_w, whole_watts(after_w), after_w)
+    after_w = np.where(after_w != before_w, whole_watts(after_w), before_w)
     enough = after_w - before_w >= np.minimum(LEAST_GRANT_W, np.floor(wanted_w) - before_w)
     return np.where((after_w > before_w) & ~enough, before_w, after_w)
 

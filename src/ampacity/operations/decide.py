@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ampacity.allocation import Allocation, allocate, optimum
+from ampacity.allocation import Allocation, allocate, optimum, share_with_grants
 from ampacity.network import Direction, ForecastKind, Network
 from ampacity.ports import CapacityTable, Floats, Held, Ints, Steps
 from ampacity.timegrid import QUARTERS_PER_DAY
@@ -54,10 +54,7 @@ def decide(network: Network, outlook: Outlook, held: Mapping[Direction, Held]) -
 
 
 def share(network: Network, outlook: Outlook, direction: Direction, held: Held) -> tuple[Floats, Ints]:
-    """Share headroom among the groups: firm parts, then running grants, then the rest by contract.
-
-    The pool is kept back for requests; what was granted out of it stays with its group until
-    the grant ends.
+    """Share headroom among the groups: firm parts, then the rest by contract, then running grants from the pool.
 
     Returns:
         Capacity [W] and the element that bound it, both (G, T).
@@ -67,13 +64,18 @@ def share(network: Network, outlook: Outlook, direction: Direction, held: Held) 
     quarters = headroom_w.shape[2]
     firm_w = np.repeat(network.firm_w(direction)[:, None], quarters, axis=1)
     cap_w = np.fmin(np.repeat(contract_w[:, None], quarters, axis=1), held.returned_w)
-    floor_w = np.minimum(firm_w, cap_w)
-    if not np.isnan(held.granted_w).all():
-        promised_w = np.fmax(floor_w, np.fmin(held.granted_w, cap_w))
-        floor_w = _fill(network, headroom_w, contract_w, floor_w, promised_w).allocated_w
-    loaded_w = network.behind(floor_w[:, None, :] * network.phase_share[:, :, None])
-    open_w = np.maximum(headroom_w - outlook.pool_w[direction], np.minimum(headroom_w, loaded_w))
-    found = _fill(network, open_w, contract_w, floor_w, cap_w)
+    found = share_with_grants(
+        np.asarray(headroom_w, np.float64),
+        np.asarray(outlook.pool_w[direction], np.float64),
+        network.parent,
+        network.element,
+        np.asarray(network.phase_share, np.float64),
+        np.asarray(contract_w, np.float64),
+        np.minimum(firm_w, cap_w).astype(np.float64),
+        cap_w.astype(np.float64),
+        held.granted_w.astype(np.float64),
+        workers=WORKERS,
+    )
     return whole_watts(found.allocated_w), found.bound_by.astype(np.int64)
 
 

@@ -1,0 +1,34 @@
+"""Nobody ends with more served energy than an honest twin while that one lacks something."""
+
+import pytest
+
+from ampacity.allocation import Order
+from tests.allocation_games import PLAYERS, play
+
+
+@pytest.fixture(scope="module")
+def month():
+    return play(days=30)
+
+
+@pytest.mark.parametrize("player", PLAYERS)
+def test_playing_the_rule_for_thirty_days_gains_nothing(month, player):
+    mine_wh, twin_wh = month.while_unsatisfied_wh[PLAYERS.index(player)]
+
+    assert month.short_quarters[PLAYERS.index(player)] > 100  # there was something to gain
+    assert mine_wh <= twin_wh * (1 + 1e-9)
+
+
+def test_neighbours_of_a_player_lose_little(month):
+    """An over-asker leaves a part of its own entitlement idle: measured 2 %, it gains nothing by it."""
+    honest_wh = month.useful_wh[PLAYERS.index("honest"), 2:]
+
+    assert (month.useful_wh[:, 2:] >= honest_wh * (1 - 0.03)).all()
+
+
+def test_first_come_first_served_pays_the_one_who_takes_early():
+    """The games are not too easy: under the other policy hoarding wins."""
+    week = play(days=7, order=Order.FIRST_COME)
+
+    mine_wh, twin_wh = week.while_unsatisfied_wh[PLAYERS.index("hoarder")]
+    assert mine_wh > 1.05 * twin_wh
