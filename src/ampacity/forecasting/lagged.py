@@ -76,7 +76,7 @@ class Lagged:
 
     name: str = "lagged"
     penalty: float = 1e-3
-    passes: int = 5
+    passes: int = 2
     delays: int = 1
     weight: float = 1.0
 

@@ -96,7 +96,7 @@ class ForecastSettings:
     training_days: int = 180
     calibration_weeks: int = 4  # rolling weekly refits from which a new model learns its margins
     minimum_days: int = 14  # below it a series gets a prior
-    experts: tuple[str, ...] = ("smooth", "classed", "hourly", "random")
+    experts: tuple[str, ...] = ("smooth", "classed", "hourly", "lagged", "random")
 
     def __post_init__(self) -> None:
         if not 0 < self.risk <= 0.2:
