@@ -12,7 +12,7 @@ from synthetic import made_up
 from ampacity.forecasting import Designs, ForecastSettings
 from ampacity.forecasting.calendar import SATURDAY, SUNDAY, WORKING, calendar_of, day_class, is_holiday
 from ampacity.forecasting.design import make_design, smoothed
-from ampacity.forecasting.solar import sun_elevation_deg
+from ampacity.forecasting.solar import clear_sky_w_m2, sun_elevation_deg
 from ampacity.timegrid import QUARTER_S, Window, quarter_at
 
 AMSTERDAM = ZoneInfo("Europe/Amsterdam")
@@ -27,6 +27,26 @@ def test_the_sun_stands_where_pvlib_says(latitude, longitude):
 
     found = sun_elevation_deg(quarters, latitude, longitude)
     assert np.abs(found - expected.to_numpy()).max() < 0.05
+
+
+def test_a_clear_sky_is_that_of_pvlib():
+    quarters = quarter_at(datetime(2026, 6, 1, tzinfo=UTC)) + np.arange(96)
+    times = pd.to_datetime(quarters * QUARTER_S + QUARTER_S // 2, unit="s", utc=True)
+    zenith = pvlib.solarposition.get_solarposition(times, 52.1, 5.3)["zenith"]
+
+    expected = pvlib.clearsky.haurwitz(zenith)["ghi"].to_numpy()
+
+    np.testing.assert_allclose(clear_sky_w_m2(quarters, 52.1, 5.3), expected, atol=4)
+
+
+def test_without_radiation_the_sun_stands_in_for_it():
+    _, weather = made_up(days=20)
+    weather.global_radiation_w_m2[:] = np.nan
+
+    design = make_design(weather, 0, Window(weather.window.first, 10 * 96), ForecastSettings())
+
+    assert design.weather[1].max() > 200
+    assert not design.known[1].any()
 
 
 @pytest.mark.parametrize(

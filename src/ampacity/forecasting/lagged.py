@@ -39,7 +39,7 @@ def lag_columns(panel: Panel, first_day: int, end_day: int) -> Floats32:
     """
     y = panel.y
     target = np.arange(first_day, end_day) - panel.first_day
-    out = np.empty((len(y), LAGS, len(target), QUARTERS_PER_DAY), np.float32)
+    out = np.empty((len(y), LAGS, len(target), QUARTERS_PER_DAY), y.dtype)
     for i, lag in enumerate(LAG_DAYS):
         out[:, i] = y[:, _inside(target - lag)]
     out[:, 4] = np.mean([y[:, _inside(target - lag)] for lag in MONTH_LAGS], axis=0)
@@ -55,7 +55,7 @@ def fit_lagged(panel: Panel, first_day: int, end_day: int, *, penalty: float, pa
     begin = first_day + 7
     rows = slice(shared.row(begin), shared.row(end_day))
     x = shared.columns[rows]
-    w = shared.weights()[rows].astype(np.float32)
+    w = shared.weights()[rows].astype(x.dtype)
     lags = lag_columns(panel, begin, end_day).reshape(len(panel.y), LAGS, -1)
     y = panel.flat()[:, rows]
     known = panel.known_flat()[:, rows]
@@ -154,7 +154,7 @@ def _factorised(x: Floats32, w: Floats32, lags: Floats32, penalty: float) -> "_S
     own += penalty * diagonal[:, :, None] * np.eye(LAGS)
     projected = np.matmul(cross, inverse)
     schur = np.linalg.inv(own - np.matmul(projected, cross.transpose(0, 2, 1)))
-    return _Solve(inverse=inverse, projected=projected, schur=schur)
+    return _Solve(inverse=inverse, projected=projected, schur=schur, dtype=x.dtype)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -164,9 +164,10 @@ class _Solve:
     inverse: Floats  # (p, p) of G
     projected: Floats  # (S, 7, p) C G⁻¹
     schur: Floats  # (S, 7, 7) of (O - C G⁻¹ C')
+    dtype: np.dtype[np.floating]  # of the coefficients
 
     def __call__(self, shared: Floats, own: Floats) -> LaggedFit:
         rest = own - np.matmul(self.projected, shared[..., None])[..., 0]
         c = np.matmul(self.schur, rest[..., None])[..., 0]
         b = shared @ self.inverse - np.matmul(c[:, None], self.projected)[:, 0]
-        return LaggedFit(shared=b.astype(np.float32), lags=c.astype(np.float32))
+        return LaggedFit(shared=b.astype(self.dtype), lags=c.astype(self.dtype))

@@ -27,3 +27,13 @@ def sun_elevation_deg(quarters: Ints, latitude: float, longitude: float) -> Floa
     sine = np.sin(phi) * np.sin(declination) + np.cos(phi) * np.cos(declination) * np.cos(hour_angle)
     found: Floats = np.degrees(np.arcsin(np.clip(sine, -1, 1)))
     return found
+
+
+def clear_sky_w_m2(quarters: Ints, latitude: float, longitude: float) -> Floats:
+    """Global radiation under a clear sky, roughly: 1098 s exp(-.057 / s), s the sine of the elevation.
+
+    Haurwitz 1945, doi:10.1175/1520-0469(1945)002<0154:IIRTCA>2.0.CO;2.
+    """
+    sine = np.maximum(np.sin(np.radians(sun_elevation_deg(quarters, latitude, longitude))), 1e-3)
+    found: Floats = np.where(sine > 1e-3, 1098 * sine * np.exp(-0.057 / sine), 0.0)
+    return found
