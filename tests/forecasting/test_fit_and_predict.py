@@ -91,7 +91,9 @@ def test_a_model_comes_back_from_its_bytes(fitted):
 
     again = load_model(dump_model(model))
 
-    np.testing.assert_array_equal(forecast((load_w, weather, again)).load_w, forecast(fitted).load_w)
+    difference = forecast((load_w, weather, again)).load_w - forecast(fitted).load_w
+    assert np.abs(difference).max() < 2e-3 * load_w.max()
+    assert len(dump_model(model)) < 12 * 11_000  # 3 phases of 4 elements
     assert again.settings == model.settings
 
 

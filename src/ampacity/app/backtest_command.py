@@ -2,139 +2,19 @@
 
 import json
 import re
-import time
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 from zoneinfo import ZoneInfo
 
-import numpy as np
-import pandas as pd
 import typer
 
-from ampacity.app.backtest_inputs import BacktestInput, backtest_input, read_anchor
-from ampacity.app.progress import bar, file_progress
-from ampacity.errors import Unsuitable
+from ampacity.app.backtest_explain import explain, explanation_text
+from ampacity.app.backtest_report import report_html
+from ampacity.app.backtest_run import BacktestRun, Figures, run_backtest, write_forecasts
+from ampacity.errors import NotFound, Unsuitable
 from ampacity.forecasting import ForecastSettings
-from ampacity.forecasting.backtest import BacktestPlan, backtest, backtest_days
-from ampacity.forecasting.backtest_result import (
-    Anchor,
-    Collected,
-    Measured,
-    element_figures,
-    lead_figures,
-    overall_figures,
-)
-from ampacity.intake import read_folder
-from ampacity.timegrid import QUARTER_S, QUARTERS_PER_DAY, QUARTERS_PER_HOUR
-
-Figures = dict[str, object]
-
-
-@dataclass(frozen=True, kw_only=True)
-class BacktestRun:
-    """A finished backtest: its forecasts, what came, and the figures."""
-
-    given: BacktestInput
-    plan: BacktestPlan
-    settings: ForecastSettings
-    collected: Collected
-    measured: Measured
-    anchors: dict[int, Anchor]
-    figures: Figures
-
-
-def run_backtest(
-    folder: Path,
-    settings: ForecastSettings,
-    plan: BacktestPlan,
-    *,
-    perfect_weather: bool = False,
-    against: Path | None = None,
-) -> BacktestRun:
-    """Read a folder, forecast its last days, score.
-
-    Raises:
-        NotFound, Unsuitable: the folder or the forecasts to compare with cannot be read.
-    """
-    with file_progress() as progress:
-        given = backtest_input(read_folder(folder, progress=progress), perfect_weather=perfect_weather)
-    anchors = read_anchor(against, plan, settings, given) if against else {}
-    collected = _collect(given, settings, plan)
-    at = [row.index for row in given.rows]
-    flat_w = given.history.load_w.reshape(-1, given.history.window.count)[at]
-    measured = Measured(load_w=flat_w, begin=collected.first - given.history.window.first)
-    elements = element_figures(collected, measured, anchors, settings.risk)
-    figures: Figures = {
-        "settings": _settings(settings, plan, given),
-        "elements": elements,
-        "overall": overall_figures(elements, settings.risk),
-    }
-    if plan.every < QUARTERS_PER_DAY:
-        figures["by_lead"] = lead_figures(collected, measured, settings.risk)
-    return BacktestRun(
-        given=given,
-        plan=plan,
-        settings=settings,
-        collected=collected,
-        measured=measured,
-        anchors=anchors,
-        figures=figures,
-    )
-
-
-def _collect(given: BacktestInput, settings: ForecastSettings, plan: BacktestPlan) -> Collected:
-    days = backtest_days(given.history, plan, settings)
-    if not len(days):
-        raise Unsuitable("the folder holds less than two whole days of measurements: nothing to test")
-    first = days.start * QUARTERS_PER_DAY + settings.day_start_quarter
-    collected = Collected(rows=given.rows, first=first, days=len(days))
-    made = backtest(
-        given.history,
-        given.weather_at,
-        given.cell,
-        settings,
-        plan,
-        limit_w=given.limit_w,
-        stopwatch=time.process_time,
-    )
-    with bar() as progress:
-        task = progress.add_task("forecast", total=len(days) * QUARTERS_PER_DAY // plan.every)
-        for origin in made:
-            collected.add(origin)
-            progress.advance(task)
-    return collected
-
-
-def _settings(settings: ForecastSettings, plan: BacktestPlan, given: BacktestInput) -> Figures:
-    return {
-        "risk": settings.risk,
-        "zone": settings.zone.key,
-        "country": settings.country,
-        "experts": list(settings.experts),
-        "days": plan.days,
-        "origin_hour": settings.day_start_quarter / QUARTERS_PER_HOUR,
-        "every_min": 15 * plan.every,
-        "horizon_h": plan.horizon / QUARTERS_PER_HOUR,
-        "refit_days": plan.refit_days,
-        "delay_min": 15 * plan.delay,
-        "perfect_weather": given.perfect_weather,
-    }
-
-
-def write_forecasts(run: BacktestRun, file: Path) -> None:
-    """Every daily forecast that was scored, a row for each quarter: `element_id,phase,origin,start,q05,…` in W."""
-    count = run.collected.days * QUARTERS_PER_DAY
-    quarter = run.collected.first + np.arange(count)
-    start = pd.to_datetime(quarter * QUARTER_S, unit="s", utc=True).strftime("%Y-%m-%dT%H:%M:%SZ")
-    origin = np.repeat(start[::QUARTERS_PER_DAY], QUARTERS_PER_DAY)
-    parts = []
-    for i, row in enumerate(run.collected.rows):
-        table = pd.DataFrame({"element_id": row.element_id, "phase": row.phase, "origin": origin, "start": start})
-        for q, level in enumerate(run.collected.levels):
-            table["q" + f"{level:.6f}"[2:].rstrip("0").ljust(2, "0")] = run.collected.daily[q, i].round(1)
-        parts.append(table)
-    pd.concat(parts).to_csv(file, index=False)
+from ampacity.forecasting.backtest import BacktestPlan
+from ampacity.timegrid import QUARTERS_PER_HOUR
 
 
 def every_quarters(text: str) -> int:
@@ -164,6 +44,8 @@ def backtest_command(
     country: Annotated[str, typer.Option(help="Whose public holidays count; empty: none.")] = "NL",
     json_file: Annotated[Path | None, typer.Option("--json", help="Write the figures here.")] = None,
     forecasts: Annotated[Path | None, typer.Option(help="Write every forecast here, as CSV.")] = None,
+    report: Annotated[Path | None, typer.Option(help="Write a page of plots here, as HTML.")] = None,
+    explained: Annotated[str | None, typer.Option("--explain", help="Say what drives this element's load.")] = None,
 ) -> None:
     """Forecast the last days of a folder from what was known then, and score it."""
     settings = ForecastSettings(
@@ -175,7 +57,26 @@ def backtest_command(
         json_file.write_text(json.dumps(run.figures, indent=1) + "\n", encoding="utf-8")
     if forecasts:
         write_forecasts(run, forecasts)
+    if report:
+        report.write_text(report_html(run, summary(run.figures)), encoding="utf-8")
     typer.echo(summary(run.figures))
+    if explained:
+        typer.echo(explanation_of(run, explained))
+
+
+def explanation_of(run: BacktestRun, element_id: str) -> str:
+    """What drives the load of an element as a whole.
+
+    Raises:
+        NotFound: it is not in the folder.
+    """
+    rows = [row for row in run.given.rows if row.phase == "sum" and row.element_id == element_id]
+    if not rows:
+        raise NotFound(f"element {element_id} has no measurements in the folder")
+    element, given = rows[0].index // 3, run.given
+    weather = given.weather_at(given.history.window.end)
+    found = explain(given.history.load_w[element, 0], given.history, weather, int(given.cell[element]), run.settings)
+    return explanation_text(found, element_id)
 
 
 def summary(figures: Figures) -> str:

@@ -9,6 +9,7 @@ from ampacity.forecasting.backtest import BacktestOrigin
 from ampacity.forecasting.scores import (
     Said,
     Score,
+    exceeded,
     known_mean,
     margin_at,
     naive_mae_w,
@@ -21,7 +22,7 @@ from ampacity.forecasting.types import Floats, Floats32, Ints
 from ampacity.timegrid import QUARTERS_PER_DAY
 
 LEADS = (1, 2, 4, 5, 8, 16, 32, 64, 96)  # quarters from the origin to the end of the interval
-JUDGED_DAYS = 32  # the newest days, on which margins are compared once the conformal rule has settled
+JUDGED_DAYS, SETTLING_DAYS = 32, 14  # margins are compared on the newest days, once the conformal rule has settled
 WEEK = 7 * QUARTERS_PER_DAY
 NAIVE = {
     "persistence_1_day": (QUARTERS_PER_DAY,),
@@ -154,9 +155,7 @@ def against(said: Said, anchor: Anchor, row: Row, risk: float) -> Score:
         "mae_ratio": mae_w[0] / mae_w[1],
         "pinball": {f"{q:g}": float(pinball_loss(theirs.at(q), theirs.came_w, q)[0]) for q in levels},
         "pinball_ratio": float(loss[0] / loss[1]),
-        "exceedance": {
-            f"{q:g}": float(np.nanmean(np.where(known, said.came_w > theirs.at(q), np.nan))) for q in levels
-        },
+        "exceedance": {f"{q:g}": float(known_mean(exceeded(theirs.came_w, theirs.at(q), q))[0]) for q in levels},
         "margin_w": margins[1],
         "margin_ratio": margins[0] / margins[1],
         "delivered_margin_ratio": _delivered_margin_w(ours, risk) / margins[1],
@@ -188,7 +187,8 @@ def _by_day_of_quarters(median: Floats32, came: Floats32, risk: float) -> Floats
 
 
 def _last(values: Floats32) -> Floats32:
-    found: Floats32 = values[:, -JUDGED_DAYS:].reshape(len(values), -1)
+    judged = max(1, min(JUDGED_DAYS, values.shape[1] - SETTLING_DAYS))
+    found: Floats32 = values[:, -judged:].reshape(len(values), -1)
     return found
 
 

@@ -19,11 +19,13 @@ from ampacity.forecasting.types import ForecastSettings
 
 FORMAT = 1
 Array = NDArray[np.generic]
+HALVED = {"size", "histogram", "newest", "loss", "level", "profile", "hours_0"}
+HALF_LIMIT = 60_000.0
 _OWN = ("source", "element", "phase", "scale_w", "cell", "group")
 
 
 def dump_model(model: ForecastModel) -> bytes:
-    """The model as bytes, float32 as it is."""
+    """The model as bytes; what is only a size, a count or a level in 16 bits, regression coefficients in 32."""
     settings = {**asdict(model.settings), "zone": model.settings.zone.key}
     ends = {name: fitted.end_day for name, fitted in model.experts.items()}
     head = {
@@ -42,7 +44,7 @@ def dump_model(model: ForecastModel) -> bytes:
         arrays |= {f"series/{name}/{key}": value for key, value in fitted.series.items()}
         arrays |= {f"shared/{name}/{key}": value for key, value in fitted.shared.items()}
     out = io.BytesIO()
-    np.savez(out, allow_pickle=False, **arrays)
+    np.savez(out, allow_pickle=False, **{name: _small(name, value) for name, value in arrays.items()})
     return out.getvalue()
 
 
@@ -53,7 +55,7 @@ def load_model(blob: bytes) -> ForecastModel:
         Unsuitable: it is of another format.
     """
     with np.load(io.BytesIO(blob), allow_pickle=False) as stored:
-        arrays = {name: stored[name] for name in stored.files}
+        arrays = {name: _whole(stored[name]) for name in stored.files}
     head = json.loads(arrays["head"].tobytes())
     if head["format"] != FORMAT:
         raise Unsuitable(f"the model is of format {head['format']}, this version reads {FORMAT}: fit it anew")
@@ -75,6 +77,16 @@ def load_model(blob: bytes) -> ForecastModel:
         prior=Prior(**_under(arrays, "prior/")),
         **_under(arrays, "model/"),
     )
+
+
+def _small(name: str, value: Array) -> Array:
+    if name.rsplit("/", 1)[-1] not in HALVED:
+        return value
+    return np.clip(value, -HALF_LIMIT, HALF_LIMIT).astype(np.float16)
+
+
+def _whole(value: Array) -> Array:
+    return value.astype(np.float32) if value.dtype == np.float16 else value
 
 
 def _under(arrays: dict[str, Array], prefix: str) -> dict[str, Any]:

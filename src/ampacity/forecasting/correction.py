@@ -117,7 +117,7 @@ def _products(inputs: Inputs, u: Floats32) -> np.ndarray:
 
 
 def _dot(a: Floats32, b: Floats32) -> np.ndarray:
-    found: np.ndarray = np.einsum("sdt,sdt->s", a, b).astype(np.float64)
+    found: np.ndarray = np.vecdot(a.reshape(len(a), -1), b.reshape(len(b), -1)).astype(np.float64)
     return found
 
 

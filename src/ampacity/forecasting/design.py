@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ampacity.forecasting.calendar import calendar_of, day_class
+from ampacity.forecasting.solar import clear_sky_w_m2
 from ampacity.forecasting.types import NO_CELL, WEATHER_VARIABLES, Bools, Floats, ForecastSettings, Ints, Weather
 from ampacity.timegrid import QUARTERS_PER_DAY, Window
 
@@ -31,10 +32,15 @@ class Design:
 def make_design(
     weather: Weather, cell: int, window: Window, settings: ForecastSettings, *, minimum_known: float = 0.0
 ) -> Design:
-    """Calendar and weather columns of a window; a variable known in less than that share of it is left out."""
+    """Calendar and weather columns of a window; a variable known in less than that share of it is left out.
+
+    Where the radiation is, the sun's height stands in for it.
+    """
     lead_in = Window(window.first - LEAD_IN, window.count + LEAD_IN)
     values, known = _weather_of(weather, cell, lead_in)
     values[known[:, LEAD_IN:].mean(axis=1) < minimum_known] = 0
+    if cell != NO_CELL and not values[1].any():
+        values[1] = clear_sky_w_m2(lead_in.quarters(), weather.latitude[cell], weather.longitude[cell])
     calendar, holiday = calendar_of(lead_in, settings.zone, settings.country)
     classes = day_class(calendar, holiday)
     weekday = np.where(holiday, 6, calendar.weekday)
@@ -76,6 +82,30 @@ def _calendar_columns(day: Floats, weekday: Ints) -> list[Floats]:
     for kind in (5, 6, 0, 4):
         columns += [column * (weekday == kind) for column in shape]
     return columns
+
+
+def column_groups() -> list[tuple[str, str]]:
+    """Name and group of each column of a design, in order."""
+    day = ["mean", *_wave_names(DAY_HARMONICS)]
+    found = [(f"day {name}", "time of day") for name in day]
+    for kind in ("saturday", "sunday", "monday", "friday"):
+        found += [(f"{kind} {name}", "day of week") for name in ("mean", *_wave_names(CLASS_HARMONICS))]
+    for name, group in (
+        ("temperature", "temperature"),
+        ("heating", "temperature"),
+        ("cooling", "temperature"),
+        ("radiation", "radiation"),
+    ):
+        found += [(f"{name} {wave}", group) for wave in ("mean", *_wave_names(WEATHER_HARMONICS))]
+    return [
+        *found,
+        ("radiation squared", "radiation"),
+        *((f"wind {part}", "wind") for part in ("speed", "cubed", "ramp")),
+    ]
+
+
+def _wave_names(count: int) -> list[str]:
+    return [f"{wave} {k}/day" for k in range(1, count + 1) for wave in ("sin", "cos")]
 
 
 def _weather_columns(values: Floats, day: Floats) -> list[Floats]:

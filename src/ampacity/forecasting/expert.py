@@ -31,6 +31,10 @@ class Expert(Protocol):
     def delays(self) -> int:
         """For how many delays it forecasts; what it returns for longer ones is not used."""
 
+    @property
+    def weight(self) -> float:
+        """Its weight among equals in the mixture."""
+
     def fit(self, panel: Panel, first_day: int, end_day: int) -> Fitted:
         """Learn from the days [first_day, end_day) of all series."""
 

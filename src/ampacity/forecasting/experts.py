@@ -7,7 +7,7 @@ from ampacity.forecasting.followed import SharedRidge
 from ampacity.forecasting.hourly import Hourly
 from ampacity.forecasting.lagged import Lagged
 from ampacity.forecasting.smoothing import DELAYS, Smoother
-from ampacity.forecasting.types import Bools
+from ampacity.forecasting.types import Floats32
 
 SMOOTH = SharedRidge(
     name="smooth", penalty=0.01, passes=2, smoother=Smoother(level_gain=0.25, profile_gains=(0.0, 0.0, 0.0))
@@ -19,17 +19,19 @@ HOURLY = Hourly()
 LAGGED = Lagged()
 RANDOM = SharedRidge(
     name="random",
-    penalty=3.0,
-    passes=3,
+    penalty=1.0,
+    passes=2,
     smoother=Smoother(level_gain=0.25, profile_gains=(0.0, 0.0, 0.0)),
     random_features=True,
+    weight=1.5,
 )
 
 EXPERTS: dict[str, Expert] = {expert.name: expert for expert in (SMOOTH, CLASSED, HOURLY, LAGGED, RANDOM)}
 
 
-def takes_part(names: tuple[str, ...]) -> Bools:
-    """Which experts forecast at which delay, (3, I)."""
+def shares(names: tuple[str, ...]) -> Floats32:
+    """Weight among equals of each expert at each delay, (3, I); 0 where it does not forecast."""
     delays = np.array([EXPERTS[name].delays for name in names])
-    found: Bools = np.arange(DELAYS)[:, None] < delays
+    weight = np.array([EXPERTS[name].weight for name in names], np.float32)
+    found: Floats32 = (np.arange(DELAYS)[:, None] < delays) * weight
     return found

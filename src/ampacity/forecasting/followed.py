@@ -26,6 +26,7 @@ class SharedRidge:
     smoother: Smoother
     delays: int = DELAYS
     random_features: bool = False
+    weight: float = 1.0
 
     def fit(self, panel: Panel, first_day: int, end_day: int) -> Fitted:
         panel = self._panel(panel)

@@ -34,13 +34,24 @@ class HourlyRows:
 
     shared: Floats32  # (24, R, 20)
     own: Floats32  # (S, 24, R, 8)
+    low: Floats32  # (S, 8) least and greatest of each own column
+    high: Floats32
     mean: Floats32  # (S, days) of the seven known days before: what the target is taken from
 
 
 def hourly_rows(panel: Panel, first_day: int, end_day: int, delay: int) -> HourlyRows:
     """Columns of the days [first_day, end_day) from what was known `delay` days before them."""
-    own, mean = _own_columns(panel, np.arange(first_day, end_day) - panel.first_day, delay)
-    return HourlyRows(shared=_shared_columns(panel.shared, first_day, end_day), own=own, mean=mean)
+    columns, mean = _own_columns(panel, np.arange(first_day, end_day) - panel.first_day, delay)
+    own = np.empty((len(mean), HOURS, (end_day - first_day) * QUARTERS_PER_HOUR, OWN), np.float32)
+    for i, column in enumerate(columns):
+        own[..., i] = by_hour(np.broadcast_to(column, (*mean.shape, QUARTERS_PER_DAY)))
+    return HourlyRows(
+        shared=_shared_columns(panel.shared, first_day, end_day),
+        own=own,
+        low=np.stack([column.min(axis=(1, 2)) for column in columns], axis=1),
+        high=np.stack([column.max(axis=(1, 2)) for column in columns], axis=1),
+        mean=mean,
+    )
 
 
 def by_hour(values: NDArray[Any]) -> NDArray[Any]:
@@ -74,8 +85,7 @@ def fit_hours(panel: Panel, first_day: int, end_day: int, delay: int) -> tuple[F
         count = residual.shape[2]
         fit += clipped(residual.reshape(-1, count), every=3).reshape(fit.shape)
         coefficients = _solve(inverse, _products(rows, fit, w))
-    flat = rows.own.reshape(len(rows.own), -1, OWN)
-    return coefficients, flat.min(axis=1), flat.max(axis=1)
+    return coefficients, rows.low, rows.high
 
 
 def apply_hours(coefficients: Floats32, rows: HourlyRows) -> Floats32:
@@ -92,7 +102,8 @@ class Hourly:
     """The hourly regressions as an expert, for today and tomorrow."""
 
     name: str = "hourly"
-    delays: int = 2
+    delays: int = 1
+    weight: float = 1.0
 
     def fit(self, panel: Panel, first_day: int, end_day: int) -> Fitted:
         series: dict[str, Floats32] = {}
@@ -110,13 +121,16 @@ class Hourly:
             rows = HourlyRows(
                 shared=np.clip(rows.shared, fitted.shared["low"], fitted.shared["high"]),
                 own=np.clip(rows.own, low, high),
+                low=rows.low,
+                high=rows.high,
                 mean=rows.mean,
             )
             out[delay] = by_day(apply_hours(fitted.series[f"hours_{delay}"], rows)) + rows.mean[..., None]
         return out
 
 
-def _own_columns(panel: Panel, target: np.ndarray, delay: int) -> tuple[Floats32, Floats32]:
+def _own_columns(panel: Panel, target: np.ndarray, delay: int) -> tuple[list[Floats32], Floats32]:
+    """Eight columns (S, days, 96), or (S, days, 1) where they hold all day, and the mean of the week before."""
     y = panel.y
     days = y.shape[1]
     smooth = smooth_hours(y)
@@ -131,11 +145,8 @@ def _own_columns(panel: Panel, target: np.ndarray, delay: int) -> tuple[Floats32
     end_3h = y[:, :, -3 * q :].mean(axis=2)
     daily = (day_mean[:, last] - mean, y[:, last, -q:].mean(axis=2) - mean, end_3h[:, last] - end_3h[:, before])
     columns = [y[:, last] - level, smooth[:, last] - level, y[:, week] - level, smooth[:, week] - level]
-    columns += [smooth[:, before] - level, *(np.broadcast_to(v[..., None], columns[0].shape) for v in daily)]
-    own = np.empty((len(y), HOURS, len(target) * q, OWN), np.float32)
-    for i, column in enumerate(columns):
-        own[..., i] = by_hour(np.ascontiguousarray(column))
-    return own, mean
+    columns += [smooth[:, before] - level, *(v[..., None] for v in daily)]
+    return columns, mean
 
 
 def _shared_columns(shared: Shared, first_day: int, end_day: int) -> Floats32:
@@ -195,7 +206,7 @@ def _inverse(rows: HourlyRows, w: Floats32) -> Floats:
     outer = scale[..., :, None] * scale[..., None, :]
     gram /= outer
     gram += RIDGE * np.eye(n + OWN)
-    found: Floats = np.linalg.inv(gram) / outer
+    found: Floats = np.linalg.inv(gram.astype(np.float32)) / outer
     return found
 
 

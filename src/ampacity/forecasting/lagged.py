@@ -33,19 +33,19 @@ class LaggedFit:
 
 
 def lag_columns(panel: Panel, first_day: int, end_day: int) -> Floats32:
-    """Own lags of whole days (7, S, days, 96): 1, 2, 7, 14 days, four-week mean, level of yesterday and of last week.
+    """Own lags of whole days (S, 7, days, 96): 1, 2, 7, 14 days, four-week mean, level of yesterday and of last week.
 
     A lag from before the panel is the nearest day of the same weekday inside it.
     """
     y = panel.y
     target = np.arange(first_day, end_day) - panel.first_day
-    out = np.empty((LAGS, len(y), len(target), QUARTERS_PER_DAY), np.float32)
+    out = np.empty((len(y), LAGS, len(target), QUARTERS_PER_DAY), y.dtype)
     for i, lag in enumerate(LAG_DAYS):
-        out[i] = y[:, _inside(target - lag)]
-    out[4] = np.mean([y[:, _inside(target - lag)] for lag in MONTH_LAGS], axis=0)
+        out[:, i] = y[:, _inside(target - lag)]
+    out[:, 4] = np.mean([y[:, _inside(target - lag)] for lag in MONTH_LAGS], axis=0)
     level = y.mean(axis=2)
-    out[5] = level[:, _inside(target - 1)][..., None]
-    out[6] = np.mean([level[:, _inside(target - lag)] for lag in range(1, 8)], axis=0)[..., None]
+    out[:, 5] = level[:, _inside(target - 1)][..., None]
+    out[:, 6] = np.mean([level[:, _inside(target - lag)] for lag in range(1, 8)], axis=0)[..., None]
     return out
 
 
@@ -55,8 +55,8 @@ def fit_lagged(panel: Panel, first_day: int, end_day: int, *, penalty: float, pa
     begin = first_day + 7
     rows = slice(shared.row(begin), shared.row(end_day))
     x = shared.columns[rows]
-    w = shared.weights()[rows].astype(np.float32)
-    lags = lag_columns(panel, begin, end_day).reshape(LAGS, len(panel.y), -1)
+    w = shared.weights()[rows].astype(x.dtype)
+    lags = lag_columns(panel, begin, end_day).reshape(len(panel.y), LAGS, -1)
     y = panel.flat()[:, rows]
     known = panel.known_flat()[:, rows]
     solve = _factorised(x, w, lags, penalty)
@@ -76,8 +76,9 @@ class Lagged:
 
     name: str = "lagged"
     penalty: float = 1e-3
-    passes: int = 5
+    passes: int = 2
     delays: int = 1
+    weight: float = 1.0
 
     def fit(self, panel: Panel, first_day: int, end_day: int) -> Fitted:
         found = fit_lagged(panel, first_day, end_day, penalty=self.penalty, passes=self.passes)
@@ -111,7 +112,7 @@ class Lagged:
     ) -> Floats32:
         rows = panel.shared.columns[panel.shared.row(first_day) : panel.shared.row(end_day)]
         lags = lag_columns(panel, first_day, end_day)
-        values = _fitted(fit, np.clip(rows, *limits), lags.reshape(LAGS, len(panel.y), -1))
+        values = _fitted(fit, np.clip(rows, *limits), lags.reshape(len(panel.y), LAGS, -1))
         found: Floats32 = values.reshape(len(panel.y), -1, QUARTERS_PER_DAY)
         return found
 
@@ -131,14 +132,13 @@ def _inside(at: np.ndarray) -> np.ndarray:
 
 def _fitted(fit: LaggedFit, x: Floats32, lags: Floats32) -> Floats32:
     out: Floats32 = np.matmul(fit.shared, x.T)
-    for i in range(LAGS):
-        out += fit.lags[:, i, None] * lags[i]
+    out += np.matmul(fit.lags[:, None], lags)[:, 0]
     return out
 
 
 def _products(x: Floats32, w: Floats32, lags: Floats32, y: Floats32) -> tuple[Floats, Floats]:
     weighted = y * w
-    own = np.einsum("ksn,sn->sk", lags, weighted, optimize=False)
+    own = np.matmul(lags, weighted[..., None])[..., 0]
     return np.matmul(weighted, x).astype(np.float64), own.astype(np.float64)
 
 
@@ -148,17 +148,13 @@ def _factorised(x: Floats32, w: Floats32, lags: Floats32, penalty: float) -> "_S
     floor = SCALE_FLOOR * float(w.sum())
     scale = np.sqrt(np.maximum(np.diag(gram), floor))
     inverse = np.linalg.inv(gram + penalty * np.diag(scale**2))
-    cross = np.stack([np.matmul(lag, xw) for lag in lags], axis=1).astype(np.float64)
-    own = np.empty((lags.shape[1], LAGS, LAGS))
-    for i in range(LAGS):
-        weighted = lags[i] * w
-        for j in range(i, LAGS):
-            own[:, i, j] = own[:, j, i] = np.einsum("sn,sn->s", weighted, lags[j])
+    cross = np.matmul(lags, xw).astype(np.float64)
+    own = np.matmul(lags * w, lags.transpose(0, 2, 1)).astype(np.float64)
     diagonal = np.maximum(np.diagonal(own, axis1=1, axis2=2), floor * 1e-3)
     own += penalty * diagonal[:, :, None] * np.eye(LAGS)
     projected = np.matmul(cross, inverse)
     schur = np.linalg.inv(own - np.matmul(projected, cross.transpose(0, 2, 1)))
-    return _Solve(inverse=inverse, projected=projected, schur=schur)
+    return _Solve(inverse=inverse, projected=projected, schur=schur, dtype=x.dtype)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -168,9 +164,10 @@ class _Solve:
     inverse: Floats  # (p, p) of G
     projected: Floats  # (S, 7, p) C G⁻¹
     schur: Floats  # (S, 7, 7) of (O - C G⁻¹ C')
+    dtype: np.dtype[np.floating]  # of the coefficients
 
     def __call__(self, shared: Floats, own: Floats) -> LaggedFit:
         rest = own - np.matmul(self.projected, shared[..., None])[..., 0]
         c = np.matmul(self.schur, rest[..., None])[..., 0]
         b = shared @ self.inverse - np.matmul(c[:, None], self.projected)[:, 0]
-        return LaggedFit(shared=b.astype(np.float32), lags=c.astype(np.float32))
+        return LaggedFit(shared=b.astype(self.dtype), lags=c.astype(self.dtype))

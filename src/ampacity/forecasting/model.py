@@ -9,7 +9,7 @@ import numpy as np
 from ampacity.forecasting.calibration import Calibration
 from ampacity.forecasting.designs import Designs
 from ampacity.forecasting.expert import Fitted
-from ampacity.forecasting.experts import EXPERTS, takes_part
+from ampacity.forecasting.experts import EXPERTS, shares
 from ampacity.forecasting.panel import Panel, Shared, days_window, fill_holes, whole_days
 from ampacity.forecasting.prior import Prior, fit_prior
 from ampacity.forecasting.tracking import Track, learn_day, new_track, rescaled, track_of
@@ -24,9 +24,10 @@ from ampacity.forecasting.types import (
     LoadHistory,
     Weather,
 )
+from ampacity.forecasting.workers import on_threads
 from ampacity.timegrid import QUARTERS_PER_DAY
 
-CHUNK = 256  # series worked on at once: their arrays fit the cache
+CHUNK = 64  # series worked on at once: their arrays fit the cache
 USABLE_WEATHER = 0.7  # share of the training in which a variable must be known to be used
 RECENT_DAYS = 15
 
@@ -59,6 +60,7 @@ def fit(
     as_forecast: Designs | None = None,
     limit_w: Floats | None = None,
     previous: ForecastModel | None = None,
+    workers: int = 1,
 ) -> ForecastModel:
     """Learn the load of all elements and phases of a block, and how wrong its forecasts are.
 
@@ -71,6 +73,7 @@ def fit(
             that is; without it the weather counts as known.
         limit_w: what each phase may carry [W], (E, 3): tells existing phases and spans the band where nothing is known.
         previous: the model that this one replaces; its margins are carried on instead of learnt anew.
+        workers: threads to use.
     """
     designs = designs or Designs(weather, settings)
     first, end = whole_days(history.window, settings.day_start_quarter)
@@ -81,11 +84,12 @@ def fit(
     enough = (days >= settings.minimum_days) & (end - start >= settings.minimum_days)
     rows = np.flatnonzero(enough)
     issued = as_forecast or designs
-    known_before = _carried(previous, history, issued, rows, settings)
-    pieces = [
-        _fit_chunk(piece, y_w, (designs, issued), settings, known_before)
-        for piece in _chunks(rows, cell[rows // 3], start[rows], known_before.position[rows] >= 0, (first, end))
-    ]
+    known_before = _carried(previous, history, issued, rows, workers)
+    pieces = on_threads(
+        lambda piece: _fit_chunk(piece, y_w, (designs, issued), settings, known_before),
+        _chunks(rows, cell[rows // 3], start[rows], known_before.position[rows] >= 0, (first, end)),
+        workers,
+    )
     order = np.concatenate([piece.rows for piece, _, _, _ in pieces]) if pieces else np.zeros(0, np.int64)
     back = np.argsort(order, kind="stable")
     names = settings.experts
@@ -139,12 +143,12 @@ class _Before:
 
 
 def _carried(
-    previous: ForecastModel | None, history: LoadHistory, designs: Designs, rows: Ints, settings: ForecastSettings
+    previous: ForecastModel | None, history: LoadHistory, designs: Designs, rows: Ints, workers: int
 ) -> _Before:
     position = np.full(len(history.load_w) * 3, -1)
-    if previous is None or previous.settings.experts != settings.experts or not len(rows):
+    if previous is None or previous.settings.experts != designs.settings.experts or not len(rows):
         return _Before(model=None, position=position)
-    updated = update(previous, history, designs.weather, designs=designs)
+    updated = update(previous, history, designs.weather, designs=designs, workers=workers)
     position[updated.element * 3 + updated.phase] = np.arange(len(updated.element))
     return _Before(model=updated, position=position)
 
@@ -188,16 +192,21 @@ def _learn_week(
 
 def _learn_days(track: Track, panel: Panel, forecasts: Floats32, first_day: int, settings: ForecastSettings) -> Track:
     """Learn day by day from forecasts (I, 3, S, days, 96) of the days from `first_day` on."""
-    asked = takes_part(settings.experts)
+    asked = shares(settings.experts)
     for i in range(forecasts.shape[3]):
         at = first_day + i - panel.first_day
         y, known = panel.y[:, at], panel.known[:, at]
-        track = learn_day(track, forecasts[:, :, :, i], y, known, risk=settings.risk, takes_part=asked)
+        track = learn_day(track, forecasts[:, :, :, i], y, known, risk=settings.risk, shares=asked)
     return track
 
 
 def update(
-    model: ForecastModel, recent: LoadHistory, weather: Weather, *, designs: Designs | None = None
+    model: ForecastModel,
+    recent: LoadHistory,
+    weather: Weather,
+    *,
+    designs: Designs | None = None,
+    workers: int = 1,
 ) -> ForecastModel:
     """The model having learnt from the errors of the whole days since it last did; to be called once a day.
 
@@ -211,15 +220,16 @@ def update(
     if begin >= end or not len(model.element):
         return replace(model, learnt_day=max(end, model.learnt_day))
     first = max(first, begin - RECENT_DAYS)
-    parts = [np.zeros(0, np.int64)]
-    tracks = []
-    for rows in chunks_of(model):
+
+    def learn(rows: Ints) -> Track:
         shared = designs.shared(int(model.cell[rows[0]]), first, end)
         y_w = _days_of(recent, first, end, model.settings)[model.element[rows] * 3 + model.phase[rows]]
         panel = make_panel(y_w / model.scale_w[rows, None, None], shared)
         forecasts = np.stack([EXPERTS[n].forecast(f, panel, begin, end) for n, f in fitted_of(model, rows).items()])
-        tracks.append(_learn_days(track_of(model.track, rows), panel, forecasts, begin, model.settings))
-        parts.append(rows)
+        return _learn_days(track_of(model.track, rows), panel, forecasts, begin, model.settings)
+
+    parts = list(chunks_of(model))
+    tracks = on_threads(learn, parts, workers)
     back = np.argsort(np.concatenate(parts), kind="stable")
     return replace(model, track=_gathered_track(tracks, back, len(model.experts)), learnt_day=end)
 

@@ -7,7 +7,7 @@ import numpy as np
 from ampacity.forecasting.bands import View, quantiles
 from ampacity.forecasting.calibration import DELAY_BANDS
 from ampacity.forecasting.designs import Designs
-from ampacity.forecasting.experts import EXPERTS, takes_part
+from ampacity.forecasting.experts import EXPERTS, shares
 from ampacity.forecasting.model import RECENT_DAYS, ForecastModel, chunks_of, fitted_of, make_panel
 from ampacity.forecasting.panel import Panel, Shared, whole_days
 from ampacity.forecasting.prior import prior_band
@@ -21,6 +21,7 @@ from ampacity.forecasting.types import (
     LoadHistory,
     Weather,
 )
+from ampacity.forecasting.workers import on_threads
 from ampacity.timegrid import QUARTERS_PER_DAY, Window
 
 MISSING_WEATHER = 0.1  # share of the window without weather above which a forecast counts as weather-free
@@ -43,6 +44,7 @@ def predict(
     window: Window,
     designs: Designs | None = None,
     daily: DailyForecast | None = None,
+    workers: int = 1,
 ) -> LoadForecast:
     """Quantiles of the load over a window that starts at the origin.
 
@@ -54,11 +56,12 @@ def predict(
         weather: covers the recent days and the window, as known at the origin.
         window: from the origin on, at most seven days.
         daily: the base of that day, where it has been made already; made anew if it is of another day or too short.
+        workers: threads to use.
     """
     levels, settings = model.settings.levels, model.settings
     day, end = days_of_window(window, settings.day_start_quarter)
     if daily is None or daily.day != day or daily.day + daily.load.shape[1] - 1 < end:
-        daily = forecast_days(model, recent, weather, window=window, designs=designs)
+        daily = forecast_days(model, recent, weather, window=window, designs=designs, workers=workers)
     out = np.full((len(levels), len(model.source) * 3, window.count), np.nan, np.float32)
     source = model.source.copy()
     if len(model.element):
@@ -84,6 +87,7 @@ def forecast_days(
     *,
     window: Window,
     designs: Designs | None = None,
+    workers: int = 1,
 ) -> DailyForecast:
     """The daily base of all days that a window touches, from the whole days before its origin."""
     designs = designs or Designs(weather, model.settings)
@@ -92,7 +96,8 @@ def forecast_days(
     first = min(first, day - 2)
     load = np.empty((len(model.element), end - day + 1, QUARTERS_PER_DAY), np.float32)
     weather_free = np.zeros(len(model.element), bool)
-    for rows in chunks_of(model):
+
+    def forecast(rows: Ints) -> None:
         cell = int(model.cell[rows[0]])
         shared = designs.shared(cell, first, end)
         start = day * QUARTERS_PER_DAY + model.settings.day_start_quarter
@@ -100,6 +105,8 @@ def forecast_days(
         panel = make_panel(_by_day(before) / model.scale_w[rows, None, None], shared)
         load[rows] = _mixed(model, rows, panel, day)
         weather_free[rows] = _lacks_weather(model, rows, shared, window, weather)
+
+    on_threads(forecast, chunks_of(model), workers)
     return DailyForecast(day=day, load=load, weather_free=weather_free)
 
 
@@ -137,7 +144,7 @@ def _mixed(model: ForecastModel, rows: Ints, panel: Panel, day: int) -> Floats32
     """Mixed forecasts of yesterday, made then, and of today and the days after, made today: (S, 1 + days, 96)."""
     end = panel.first_day + panel.shared.days
     by_expert = [EXPERTS[n].forecast(piece, panel, day - 1, end) for n, piece in fitted_of(model, rows).items()]
-    track, asked = track_of(model.track, rows), takes_part(model.settings.experts)
+    track, asked = track_of(model.track, rows), shares(model.settings.experts)
     mixed = np.stack([mix(track, np.stack([f[d] for f in by_expert]), asked[d]) for d in range(DELAY_BANDS)])
     delays = np.minimum(np.maximum(np.arange(-1, end - day), 0), DELAY_BANDS - 1)
     found: Floats32 = mixed[delays, :, np.arange(end - day + 1)].transpose(1, 0, 2)

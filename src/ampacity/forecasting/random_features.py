@@ -9,13 +9,13 @@ from ampacity.forecasting.panel import Shared
 from ampacity.forecasting.types import Floats32
 from ampacity.timegrid import QUARTERS_PER_DAY
 
-COUNT = 200
-WIDTH = 1 / 3
+COUNT = 300
+WIDTH = 0.2
 SEED = 20_260_101
 
 
 def with_random_features(shared: Shared) -> Shared:
-    """The same days with 200 more columns: sqrt(2) cos(U W + b) of weather, hour and weekend."""
+    """The same days with 300 more columns: sqrt(2) cos(U W + b) of weather, hour and weekend."""
 
     def make() -> Shared:
         return replace(shared, columns=np.hstack([shared.columns, _cosines(shared)]), _memo={})

@@ -80,13 +80,13 @@ def fit_ridge(panel: Panel, first_day: int, end_day: int, *, penalty: float, pas
 
 
 def _solve(products: Floats, inverse: Floats) -> Floats32:
-    return (products.astype(np.float64) @ inverse).astype(np.float32)
+    return (products.astype(np.float64) @ inverse).astype(products.dtype)
 
 
 def _white_columns(shared: Shared) -> tuple[Floats32, Floats32]:
     def make() -> tuple[Floats32, Floats32]:
         white = whiten(shared.columns)
-        return white, white * shared.weights()[WEEK:, None].astype(np.float32)
+        return white, white * shared.weights()[WEEK:, None].astype(white.dtype)
 
     found: tuple[Floats32, Floats32] = shared.remembered("white", make)  # type: ignore[assignment]  # keyed
     return found

@@ -68,7 +68,7 @@ def score(said: Said, risk: float, range_w: Floats) -> list[Score]:
     median, upper = said.at(0.5), said.at(1 - risk)
     error = median - said.came_w
     absolute = np.abs(error)
-    above = _exceeded(said.came_w, upper, 1 - risk)
+    above = exceeded(said.came_w, upper, 1 - risk)
     peak = _peak_hour_mae(absolute, said)
     figures: dict[str, Floats] = {
         "mae_w": known_mean(absolute),
@@ -82,7 +82,7 @@ def score(said: Said, risk: float, range_w: Floats) -> list[Score]:
     by_level = {
         level: (
             pinball_loss(said.at(level), said.came_w, level),
-            known_mean(_exceeded(said.came_w, said.at(level), level)),
+            known_mean(exceeded(said.came_w, said.at(level), level)),
         )
         for level in said.levels
     }
@@ -152,7 +152,8 @@ def naive_mae_w(load_w: Floats, first: int, count: int, lags: Sequence[int]) -> 
     return known_mean(np.abs(past - load_w[:, first : first + count]))
 
 
-def _exceeded(came_w: Floats, quantile_w: Floats, level: float) -> Floats:
+def exceeded(came_w: Floats, quantile_w: Floats, level: float) -> Floats:
+    """Where the load was above a quantile (below it for levels under one half): 1 or 0, NaN unknown."""
     hit = came_w > quantile_w if level >= 0.5 else came_w < quantile_w
     found: Floats = np.where(np.isfinite(came_w) & np.isfinite(quantile_w), hit, np.nan)
     return found

@@ -57,22 +57,22 @@ def rescaled(track: Track, factor: Floats32) -> Track:
     return replace(track, loss=track.loss * factor[:, None, None], calibration=calibration)
 
 
-def weights(track: Track, takes_part: Bools) -> Floats32:
-    """Weight of each expert by part of the day, (S, I, 4): exp(-3 (loss / least - 1)), equal in the first days.
+def weights(track: Track, shares: Floats32) -> Floats32:
+    """Weight of each expert by part of the day, (S, I, 4): share exp(3 - 3 loss / least), at first the share.
 
     Args:
-        takes_part: which experts are asked, (I,); the others get no weight.
+        shares: of each expert among equals, (I,); 0 for one that is not asked.
     """
-    least = track.loss[:, takes_part].min(axis=1, keepdims=True)
+    least = track.loss[:, shares > 0].min(axis=1, keepdims=True)
     worse = track.loss / np.maximum(least, 1e-9) - 1
     worse *= (track.days >= LEARNING_DAYS)[:, None, None]
-    raw = np.exp(-SHARPNESS * np.minimum(worse, 20)) * takes_part[:, None]
+    raw = np.exp(-SHARPNESS * np.minimum(worse, 20)) * shares[:, None]
     found: Floats32 = (raw / raw.sum(axis=1, keepdims=True)).astype(np.float32)
     return found
 
 
-def mix(track: Track, forecasts: Floats32, takes_part: Bools) -> Floats32:
-    """The weighted mean of the experts that take part (I,).
+def mix(track: Track, forecasts: Floats32, shares: Floats32) -> Floats32:
+    """The weighted mean of the experts, by their shares among equals (I,).
 
     Args:
         forecasts: (I, S, ..., 96).
@@ -80,7 +80,7 @@ def mix(track: Track, forecasts: Floats32, takes_part: Bools) -> Floats32:
     Returns:
         (S, ..., 96).
     """
-    by_part = np.repeat(weights(track, takes_part), QUARTERS_PER_DAY // PARTS, axis=2).transpose(1, 0, 2)
+    by_part = np.repeat(weights(track, shares), QUARTERS_PER_DAY // PARTS, axis=2).transpose(1, 0, 2)
     shape = by_part.shape[:2] + (1,) * (forecasts.ndim - 3) + by_part.shape[2:]
     found: Floats32 = (by_part.reshape(shape) * forecasts).sum(axis=0)
     return found
@@ -120,7 +120,7 @@ def burst(one_step: Floats32, lead_quarters: Floats32) -> Floats32:
     return found
 
 
-def learn_day(track: Track, forecasts: Floats32, y: Floats32, known: Bools, *, risk: float, takes_part: Bools) -> Track:
+def learn_day(track: Track, forecasts: Floats32, y: Floats32, known: Bools, *, risk: float, shares: Floats32) -> Track:
     """Take in a day that is over.
 
     Args:
@@ -128,9 +128,9 @@ def learn_day(track: Track, forecasts: Floats32, y: Floats32, known: Bools, *, r
         y: what came, (S, 96).
         known: where it is known.
         risk: share of quarters in which the upper quantile may be exceeded.
-        takes_part: which experts forecast at which delay, (3, I).
+        shares: of the experts among equals at each delay, (3, I).
     """
-    daily = np.stack([mix(track, forecasts[:, delay], takes_part[delay]) for delay in range(DELAY_BANDS)], axis=1)
+    daily = np.stack([mix(track, forecasts[:, delay], shares[delay]) for delay in range(DELAY_BANDS)], axis=1)
     size = error_size(track)
     started = (track.days > 0)[:, None]
     carried = np.where(started & known, (y - daily[:, 0]) / size, np.float32(0)).astype(np.float32)
