@@ -1,10 +1,13 @@
 """The command `ampacity`."""
 
+import signal
 import sys
 
 import typer
 from rich.console import Console
 
+from ampacity.app.backtest_command import backtest_command
+from ampacity.app.bench_allocation import bench_allocation
 from ampacity.app.commands import (
     cycle_command,
     demo_command,
@@ -13,6 +16,7 @@ from ampacity.app.commands import (
     serve_command,
 )
 from ampacity.app.commands.bench_command import bench
+from ampacity.app.commands.peers_command import peers
 from ampacity.app.simulate_provider import simulate_provider
 from ampacity.errors import AmpacityError, Unsuitable
 
@@ -24,16 +28,21 @@ app = typer.Typer(
     add_completion=False,
 )
 app.command("demo")(demo_command.demo)
+app.command("serve")(serve_command.serve)
 app.command("migrate")(migrate_command.migrate)
 app.command("import")(import_command.import_folder)
 app.command("cycle")(cycle_command.cycle)
-app.command("serve")(serve_command.serve)
+app.add_typer(peers, name="peers")
+app.command("backtest")(backtest_command)
 app.command("simulate-provider")(simulate_provider)
+bench.command("allocation")(bench_allocation)
 app.add_typer(bench, name="bench")
 
 
 def main() -> None:
     """Run the command; exit status 0, 1 with the reason where it is refused, 2 for wrong usage."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job would ignore it
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         app()
     except AmpacityError as refused:

@@ -10,8 +10,10 @@ from typing import Annotated, Any, TypeVar
 
 import typer
 
+from ampacity.app.secret import with_secret_key
 from ampacity.app.session import Store, database, open_store
 from ampacity.app.settings import Settings, load_settings
+from ampacity.oscp.settings import OscpSettings
 
 T = TypeVar("T")
 
@@ -43,6 +45,11 @@ def settings_of(config: Path | None) -> Settings:
     return load_settings(config, os.environ)
 
 
+def secured(settings: Settings) -> OscpSettings:
+    """The protocol's settings with the key for tokens."""
+    return with_secret_key(settings, os.environ)
+
+
 def with_store(config: Path | None, work: Callable[[Store, Settings], Awaitable[T]]) -> T:
     """Open the database, do the work, close it; also when told to stop."""
     settings = settings_of(config)
@@ -56,11 +63,22 @@ def with_store(config: Path | None, work: Callable[[Store, Settings], Awaitable[
 
 
 def run_until_stopped(work: Coroutine[Any, Any, T]) -> T:
-    """`asyncio.run` that treats SIGTERM as Ctrl-C: everything is closed in order."""
-    if hasattr(signal, "SIGTERM"):
-        signal.signal(signal.SIGTERM, _interrupt)
-    return asyncio.run(work)
+    """`asyncio.run` that ends in order when told to: by Ctrl-C (also where a shell told us to ignore it) or SIGTERM.
 
+    Raises:
+        KeyboardInterrupt: it was told to.
+    """
+    task: asyncio.Task[T] | None = None
 
-def _interrupt(_number: int, _frame: object) -> None:
-    raise KeyboardInterrupt
+    async def guarded() -> T:
+        nonlocal task
+        loop = asyncio.get_running_loop()
+        task = asyncio.ensure_future(work)
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(number, task.cancel)
+        return await task
+
+    try:
+        return asyncio.run(guarded())
+    except asyncio.CancelledError as stopped:
+        raise KeyboardInterrupt from stopped
