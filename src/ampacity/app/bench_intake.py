@@ -23,10 +23,10 @@ from ampacity.app.clock import wall_clock
 from ampacity.app.peering import build_peering
 from ampacity.app.scratch_database import scratch_database
 from ampacity.errors import NotReady
+from ampacity.oscp.intake import GROUP_DECODER
 from ampacity.oscp.routes import PATH
 from ampacity.oscp.settings import OscpSettings
 from ampacity.oscp.tokens import TokenVault
-from ampacity.oscp.wire import EnergyMeasurement, Phase, UpdateGroupMeasurements
 from ampacity.store.intake_bench import add_bench_group, prepare_bare
 from ampacity.store.pool import connect
 
@@ -186,11 +186,10 @@ async def _load(port: int, token: str, seconds: float, connections: int) -> list
 def _request(token: str) -> tuple[bytes, bytes]:
     """Head and body of a request, with places to fill in."""
     at = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-    phases: tuple[Phase, ...] = ("ONE", "TWO", "THREE")
-    measurements = [
-        EnergyMeasurement(value=1000.0, phase=p, unit="WH", direction="IMPORT", measure_time=at) for p in phases
-    ]
-    body = msgspec.json.encode(UpdateGroupMeasurements(group_id="bench", measurements=measurements))
+    phases = ("ONE", "TWO", "THREE")
+    register = {"value": 1000.0, "unit": "WH", "direction": "IMPORT", "measure_time": at}
+    measurements = [{**register, "phase": phase} for phase in phases]
+    body = msgspec.json.encode({"group_id": "bench", "measurements": measurements})
     longer = len(b"100000.0") - len(b"1000.0")
     head = (
         f"POST {PATH}/update_group_measurements HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n"
@@ -244,8 +243,6 @@ def _bare(pool: Any) -> Callable[[Message, Receive, Send], Awaitable[None]]:
     """The least that takes the same body in: decode, insert a row, answer."""
     from ampacity.store.intake_bench import add_bare  # noqa: PLC0415
 
-    decoder = msgspec.json.Decoder(UpdateGroupMeasurements)
-
     async def app(scope: Message, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             return
@@ -253,7 +250,7 @@ def _bare(pool: Any) -> Callable[[Message, Receive, Send], Awaitable[None]]:
         while more:
             message = await receive()
             body, more = body + message.get("body", b""), message.get("more_body", False)
-        decoded = decoder.decode(body)
+        decoded = GROUP_DECODER.decode(body)
         await add_bare(pool, decoded.group_id, body)
         await send({"type": "http.response.start", "status": 204, "headers": []})
         await send({"type": "http.response.body", "body": b""})

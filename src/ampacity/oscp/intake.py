@@ -21,7 +21,7 @@ from ampacity.oscp.wire import UpdateAssetMeasurements, UpdateGroupMeasurements
 from ampacity.peers.metering import Reading
 from ampacity.peers.types import UsageMessage
 
-_GROUP = msgspec.json.Decoder(UpdateGroupMeasurements)
+GROUP_DECODER = msgspec.json.Decoder(UpdateGroupMeasurements)
 _ASSETS = msgspec.json.Decoder(UpdateAssetMeasurements)
 _ENCODER = msgspec.json.Encoder()
 _START: Any = {"type": "http.response.start", "status": 204, "headers": []}
@@ -67,7 +67,7 @@ async def take_usage(scope: Scope, receive: Receive, door: Door, usage: UsageDes
 def _readings(path: str, body: bytes, profile: PeerProfile) -> tuple[str, Sequence[Reading]]:
     try:
         if path.endswith("/update_group_measurements"):
-            group = _GROUP.decode(body)
+            group = GROUP_DECODER.decode(body)
             return group.group_id, group_readings(group.measurements, profile)
         assets = _ASSETS.decode(body)
     except msgspec.DecodeError as wrong:
