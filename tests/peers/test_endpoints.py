@@ -54,7 +54,7 @@ MESSAGES = {
 
 async def test_each_message_is_taken_with_an_empty_answer(here):
     for message, body in reversed(MESSAGES.items()):  # a registration begins a new session
-        answer = await post(f"{here.base_url}/{message}", "one", body, X_Request_ID="r")
+        answer = await post(f"{here.base_url}/{message}", "one", body, X_Request_ID=message)
         assert (answer.status_code, answer.content) == (204, b""), message
 
 

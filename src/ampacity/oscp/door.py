@@ -4,7 +4,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from ampacity.errors import Refused, Unauthorised
+from ampacity.errors import Refused, Unauthorised, Unsuitable
 from ampacity.operations.desk import Desk
 from ampacity.operations.register import prove_token
 from ampacity.oscp.profiles import PeerProfile, profile_of
@@ -15,8 +15,23 @@ _REMEMBERED_S = 5.0
 _LONGEST_TOKEN = 1024
 
 
+_LONGEST_ID = 256
+
+
 class TooFast(Refused):
     """A peer sends faster than it may."""
+
+
+def message_id(headers: Mapping[str, str], content_hash: bytes) -> str:
+    """The id of a message; a peer that gives none repeats itself when the content is the same.
+
+    Raises:
+        Unsuitable: it is too long, or no text.
+    """
+    given = headers.get("x-request-id", "").strip()
+    if len(given) > _LONGEST_ID or not given.isprintable():
+        raise Unsuitable(f"X-Request-ID: more than {_LONGEST_ID} characters, or not printable")
+    return given or f"sha256:{content_hash.hex()}"
 
 
 @dataclass(slots=True)

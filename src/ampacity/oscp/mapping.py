@@ -31,7 +31,7 @@ from ampacity.timegrid import moment_of
 _STEPS_PER_UNIT = {PowerUnit.A: 10.0, PowerUnit.W: 1.0, PowerUnit.KW: 100.0}  # rounded down to 0.1 A, 1 W, 0.01 KW
 _WATTS_PER_UNIT = {PowerUnit.W: 1.0, PowerUnit.KW: 1000.0}
 _BLOCK_UNITS: dict[PowerUnit, BlockUnit] = {PowerUnit.A: "A", PowerUnit.W: "W", PowerUnit.KW: "KW"}
-_HAIR = 1e-4  # of a step: what float32 loses of a figure that is exactly a step
+_HAIR = 1e-7  # what float32 loses, relatively, of a figure that is exactly a step
 
 
 def register_message(token: str, base_url: str) -> Register:
@@ -151,7 +151,7 @@ def on_the_wire(capacity_w: Watts, group: Connection, *, by_phase: bool) -> tupl
     per_block_w = np.maximum(capacity_w.astype(np.float64), 0.0) / len(phases)
     per_unit_w = group.phase_voltage_v if group.unit is PowerUnit.A else _WATTS_PER_UNIT[group.unit]
     steps = _STEPS_PER_UNIT[group.unit]
-    return phases, (np.floor(per_block_w / per_unit_w * steps + _HAIR) / steps).tolist()
+    return phases, (np.floor(per_block_w / per_unit_w * steps * (1.0 + _HAIR) + _HAIR) / steps).tolist()
 
 
 def coarser(first: int, step: int, capacity_w: Watts, block_quarters: int) -> tuple[int, list[int], Watts]:

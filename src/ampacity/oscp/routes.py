@@ -3,7 +3,7 @@
 import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any
 from urllib.parse import urlsplit
 
 import msgspec
@@ -23,16 +23,18 @@ from ampacity.operations.handshake import take_acknowledgement, take_handshake
 from ampacity.operations.heartbeat import take_heartbeat
 from ampacity.operations.measure import UsageDesk
 from ampacity.operations.register import remove, take_registration, take_renewal
-from ampacity.oscp import mapping, readings, wire
+from ampacity.oscp import mapping, wire
 from ampacity.oscp.answers import HANDLERS, VersionUnknown
 from ampacity.oscp.door import Door
+from ampacity.oscp.door import message_id as id_of
 from ampacity.oscp.guard import allowed_target
+from ampacity.oscp.intake import takes_usage
 from ampacity.oscp.profiles import PeerProfile, profile_of
 from ampacity.oscp.settings import OscpSettings
 from ampacity.oscp.values import moment_from
 from ampacity.oscp.wanted import wanted_power
 from ampacity.peers.session import has_registered
-from ampacity.peers.types import Caller, CapacityRequest, Complaint, UsageMessage
+from ampacity.peers.types import Caller, CapacityRequest, Complaint
 from ampacity.ports import Clock, Requests
 from ampacity.timegrid import quarter_at
 
@@ -46,7 +48,6 @@ _ERRORS = {
         404: "No such group", 413: "The body is too large", 429: "Too fast",
     }.items()
 }  # fmt: skip
-T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,7 +87,7 @@ class SessionController(Controller):
         """Start a registration, or answer ours."""
         caller = _caller(request)
         url = _base_url(data, here, caller)
-        message_id = _message_id(request, await request.body())
+        message_id = id_of(request.headers, _hash(await request.body()))
         await take_registration(here.desk, caller, base_url=url, token=data.token, message_id=message_id)
 
     @put("/register", status_code=204, operation_id="renew", responses=_ERRORS | {501: ResponseSpec(wire.Error)})
@@ -104,7 +105,7 @@ class SessionController(Controller):
     async def handshake(self, request: Asked, data: JSONBody[wire.Handshake], here: Here) -> None:
         """Tell what is demanded of us; we acknowledge."""
         caller, profile = _known(request)
-        message_id = _message_id(request, await request.body())
+        message_id = id_of(request.headers, _hash(await request.body()))
         await take_handshake(here.desk, caller, mapping.behaviour_from(data, profile), message_id=message_id)
 
     @post("/handshake_acknowledge", status_code=204, operation_id="handshakeAcknowledge", responses=_ERRORS)
@@ -162,8 +163,8 @@ class CapacityController(Controller):
         asked = CapacityRequest(
             group_id=data.group_id,
             kind=ForecastKind(data.type),
-            request_id=_message_id(request, body),
-            content_hash=hashlib.sha256(body).digest(),
+            request_id=id_of(request.headers, _hash(body)),
+            content_hash=_hash(body),
             first_quarter=first,
             wanted_w=wanted_w,
         )
@@ -182,8 +183,8 @@ class CapacityController(Controller):
         body = await request.body()
         complaint = Complaint(
             message=data.message,
-            request_id=_message_id(request, body),
-            content_hash=hashlib.sha256(body).digest(),
+            request_id=id_of(request.headers, _hash(body)),
+            content_hash=_hash(body),
             correlation_id=request.headers.get("x-correlation-id", "")[:_LONGEST_ID] or None,
             detail=msgspec.to_builtins(data.forecasted_blocks) if data.forecasted_blocks else None,
         )
@@ -191,30 +192,19 @@ class CapacityController(Controller):
 
 
 class UsageController(Controller):
-    """Measurements: the token is judged in the commit that records them."""
+    """Measurements; `intake` stands before these handlers and answers, so that only their description counts."""
 
     path = PATH
     tags = ("usage",)
+    middleware = (takes_usage,)
 
     @post("/update_group_measurements", status_code=204, operation_id="updateGroupMeasurements", responses=_ERRORS)
-    async def group_measurements(self, request: Asked, here: Here) -> None:
+    async def group_measurements(self, data: JSONBody[wire.UpdateGroupMeasurements]) -> None:
         """Report the registers of a group."""
-        token_hash = here.door.token_hash(request.headers)
-        profile = await here.door.profile(token_hash)
-        body = await request.body()
-        message = _decoded(body, wire.UpdateGroupMeasurements)
-        found = readings.group_readings(message.measurements, profile)
-        await here.usage.take(_usage(request, body, token_hash, message.group_id, msgspec.json.encode(found)))
 
     @post("/update_asset_measurements", status_code=204, operation_id="updateAssetMeasurements", responses=_ERRORS)
-    async def asset_measurements(self, request: Asked, here: Here) -> None:
+    async def asset_measurements(self, data: JSONBody[wire.UpdateAssetMeasurements]) -> None:
         """Report the registers and the power of single assets."""
-        token_hash = here.door.token_hash(request.headers)
-        profile = await here.door.profile(token_hash)
-        body = await request.body()
-        message = _decoded(body, wire.UpdateAssetMeasurements)
-        found = readings.asset_readings(message.measurements, profile)
-        await here.usage.take(_usage(request, body, token_hash, message.group_id, msgspec.json.encode(found)))
 
 
 def oscp_router(endpoint: Endpoint) -> Router:
@@ -233,6 +223,10 @@ def _caller(request: Asked) -> Caller:
     return caller
 
 
+def _hash(body: bytes) -> bytes:
+    return hashlib.sha256(body).digest()
+
+
 def _known(request: Asked) -> tuple[Caller, PeerProfile]:
     caller = _caller(request)
     return caller, profile_of(caller.peer.profile)
@@ -241,14 +235,6 @@ def _known(request: Asked) -> tuple[Caller, PeerProfile]:
 def _registered(caller: Caller) -> None:
     if not has_registered(caller.peer.state):
         raise NotReady(f"register first: the session is {caller.peer.state}")
-
-
-def _message_id(request: Asked, body: bytes) -> str:
-    """The id of a message; a peer that gives none repeats itself when the content is the same."""
-    given = request.headers.get("x-request-id", "").strip()
-    if len(given) > _LONGEST_ID or not given.isprintable():
-        raise Unsuitable(f"X-Request-ID: more than {_LONGEST_ID} characters, or not printable")
-    return given or f"sha256:{hashlib.sha256(body).hexdigest()}"
 
 
 def _base_url(message: wire.Register, here: Endpoint, caller: Caller) -> str:
@@ -261,20 +247,3 @@ def _base_url(message: wire.Register, here: Endpoint, caller: Caller) -> str:
         return known
     allowed_target(url, here.settings.trusted_hosts)
     return url
-
-
-def _decoded(body: bytes, of: type[T]) -> T:
-    try:
-        return msgspec.json.decode(body, type=of)
-    except msgspec.DecodeError as wrong:
-        raise Unsuitable(str(wrong)) from wrong
-
-
-def _usage(request: Asked, body: bytes, token_hash: bytes, group_id: str, found: bytes) -> UsageMessage:
-    return UsageMessage(
-        token_hash=token_hash,
-        group_id=group_id,
-        request_id=_message_id(request, body),
-        content_hash=hashlib.sha256(body).digest(),
-        readings=found,
-    )

@@ -38,6 +38,13 @@ def moment_from(text: str, profile: PeerProfile, place: str) -> datetime:
     Raises:
         Unsuitable: no date-time, or one without a zone from a peer whose profile names none.
     """
+    if (
+        len(text) == 20 and text[19] == "Z" and text[4] == text[7] == "-"
+    ):  # what most peers write, at a tenth of the cost
+        try:
+            return datetime.fromisoformat(text)
+        except ValueError:
+            pass
     found = _DATE_TIME.fullmatch(text.strip())
     if found is None:
         raise Unsuitable(f"{place}: {text!r} is not a date-time")

@@ -12,6 +12,7 @@ from datetime import datetime
 from typing import Literal
 
 import numpy as np
+from msgspec import Struct
 from numpy.typing import NDArray
 
 from ampacity.timegrid import QUARTER_S, Window
@@ -28,8 +29,7 @@ Direction = Literal["NET", "IMPORT", "EXPORT"]
 EnergyType = Literal["TOTAL", "FLEXIBLE", "NONFLEXIBLE"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Reading:
+class Reading(Struct, frozen=True, kw_only=True, gc=False):
     """One value of one meter; no `asset_id`: of the group as a whole; phase 0: all phases together."""
 
     measured_at: datetime

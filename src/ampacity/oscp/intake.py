@@ -1,0 +1,90 @@
+"""Measurements come in: a short way past the framework, since they are most of what comes.
+
+It stands before the handlers of `UsageController`, which document the messages, as a
+middleware that answers itself.  Every request is answered when it is durable.
+"""
+
+import hashlib
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+from litestar.exceptions import ClientException, HTTPException
+from litestar.types import ASGIApp, Receive, Scope, Send
+
+from ampacity.errors import Unsuitable
+from ampacity.operations.measure import UsageDesk
+from ampacity.oscp.door import Door, message_id
+from ampacity.oscp.profiles import PeerProfile
+from ampacity.oscp.readings import asset_readings, group_readings
+from ampacity.oscp.wire import UpdateAssetMeasurements, UpdateGroupMeasurements
+from ampacity.peers.metering import Reading
+from ampacity.peers.types import UsageMessage
+
+GROUP_DECODER = msgspec.json.Decoder(UpdateGroupMeasurements)
+_ASSETS = msgspec.json.Decoder(UpdateAssetMeasurements)
+_ENCODER = msgspec.json.Encoder()
+_START: Any = {"type": "http.response.start", "status": 204, "headers": []}
+_END: Any = {"type": "http.response.body", "body": b"", "more_body": False}
+
+
+def takes_usage(app: ASGIApp) -> ASGIApp:  # noqa: ARG001  # the framework names it
+    """A middleware that takes reports of measurements itself."""
+
+    async def intake(scope: Scope, receive: Receive, send: Send) -> None:
+        here = scope["litestar_app"].state.oscp
+        await take_usage(scope, receive, here.door, here.usage, here.settings.body_limit_bytes)
+        await send(_START)
+        await send(_END)
+
+    return intake
+
+
+async def take_usage(scope: Scope, receive: Receive, door: Door, usage: UsageDesk, limit_bytes: int) -> None:
+    """Record one report; durable when this returns.
+
+    Raises:
+        AmpacityError: as the endpoints answer it.
+        HTTPException: the body is too long, or it breaks off.
+    """
+    headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
+    token_hash = door.token_hash(headers)
+    profile = await door.profile(token_hash)
+    body = await _body(receive, limit_bytes)
+    group_id, found = _readings(scope["path"], body, profile)
+    content_hash = hashlib.sha256(body).digest()
+    await usage.take(
+        UsageMessage(
+            token_hash=token_hash,
+            group_id=group_id,
+            request_id=message_id(headers, content_hash),
+            content_hash=content_hash,
+            readings=_ENCODER.encode(found),
+        )
+    )
+
+
+def _readings(path: str, body: bytes, profile: PeerProfile) -> tuple[str, Sequence[Reading]]:
+    try:
+        if path.endswith("/update_group_measurements"):
+            group = GROUP_DECODER.decode(body)
+            return group.group_id, group_readings(group.measurements, profile)
+        assets = _ASSETS.decode(body)
+    except msgspec.DecodeError as wrong:
+        raise Unsuitable(str(wrong)) from wrong
+    return assets.group_id, asset_readings(assets.measurements, profile)
+
+
+async def _body(receive: Receive, limit_bytes: int) -> bytes:
+    message: Any = await receive()
+    body: bytes = message.get("body", b"")
+    parts, size = [body], len(body)
+    while message.get("more_body", False) and size <= limit_bytes:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise ClientException("it went away before the end of the body")
+        parts.append(message.get("body", b""))
+        size += len(parts[-1])
+    if size > limit_bytes:
+        raise HTTPException(status_code=413, detail=f"the body is longer than {limit_bytes} bytes")
+    return body if len(parts) == 1 else b"".join(parts)

@@ -1,0 +1,26 @@
+"""What the benchmark of the intake needs in its own database."""
+
+from ampacity.store.pool import Pool
+from ampacity.store.sql import sql
+
+_BARE = (
+    "create table bare_message (message_no bigint generated always as identity primary key, group_id text, body bytea)"
+)
+_PARTS = ("provider", "element", "element_version", "group", "contract", "peer")
+
+
+async def add_bench_group(pool: Pool, token_hash: bytes) -> None:
+    """A connected provider with one group."""
+    for part in _PARTS:
+        await pool.execute(sql(f"add_bench_{part}"))
+    await pool.execute(sql("add_bench_token"), token_hash)
+
+
+async def prepare_bare(pool: Pool) -> None:
+    """The table into which the bare application writes."""
+    await pool.execute(_BARE)
+
+
+async def add_bare(pool: Pool, group_id: str, body: bytes) -> None:
+    """A row, durable when this returns."""
+    await pool.execute("insert into bare_message (group_id, body) values ($1, $2)", group_id, body)

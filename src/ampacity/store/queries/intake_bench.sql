@@ -1,0 +1,25 @@
+-- name: add_bench_provider
+insert into provider (provider_no, provider_id, name) values (0, 'bench', 'bench');
+
+-- name: add_bench_element
+insert into element (element_no, element_id) values (0, 'bench');
+
+-- name: add_bench_element_version
+insert into element_version (element_no, version, kind, nominal_voltage_v, rated_current_a, phases, name)
+values (0, 1, 'cable', 400, 250, '123', '');
+
+-- name: add_bench_group
+insert into capacity_group (group_no, group_id) values (0, 'bench');
+
+-- name: add_bench_contract
+insert into contract (
+    group_no, version, provider_no, element_no, phases,
+    contracted_import_w, firm_import_w, contracted_export_w, firm_export_w, unit
+)
+values (0, 1, 0, 0, '123', 22000, 0, 0, 0, 'W');
+
+-- name: add_bench_peer
+insert into peer (provider_no, state, state_since) values (0, 'connected', now());
+
+-- name: add_bench_token
+insert into peer_token (token_hash, provider_no, purpose, issued_at) values ($1, 0, 'active', now());
