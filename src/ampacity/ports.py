@@ -132,6 +132,10 @@ class GridStore(Protocol):
         """The grid as it is now; an index is the stored number."""
         ...
 
+    async def version(self) -> "GridVersion":
+        """The newest change of the grid."""
+        ...
+
     async def loads(self, subject: Subject, numbers: range, window: Window, known_at: datetime) -> Floats:
         """Mean power [W], shape (subjects, 3, T); NaN where nothing was known."""
         ...
@@ -152,6 +156,14 @@ class Steps:
     first: int
     count: int
     quarters: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class GridVersion:
+    """How many changes of elements and of contracts were known."""
+
+    element_changes: int
+    contract_changes: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -191,6 +203,18 @@ class DecisionWriter(Protocol):
 
     async def headroom(self, direction: Direction, steps: Steps, headroom_w: Floats, *, fallback: bool = False) -> None:
         """Per element, phase and step [W], shape (E, 3, S)."""
+        ...
+
+    async def pool(self, direction: Direction, steps: Steps, pool_w: Floats) -> None:
+        """The part of the headroom kept back for requests [W], shape (E, 3, S)."""
+        ...
+
+    async def rests_on(self, grid: GridVersion, need_wh: Floats | None = None) -> None:
+        """Note what the decision rests on, so that it can be computed again.
+
+        Raises:
+            Conflict: the grid has changed since; nothing is written.
+        """
         ...
 
     async def capacities(self, table: CapacityTable, groups: Sequence[int] | None = None) -> None:

@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime
 
+import asyncpg
 import numpy as np
 
 from ampacity.errors import NotFound
@@ -27,19 +28,8 @@ class PostgresRequests:
         self._pool = pool
 
     async def held(self, kind: ForecastKind, groups: int, window: Window) -> Held:
-        held = Held.nothing(groups, window.count)
-        for row in await self._pool.fetch(sql("running_outcomes"), kind.value, window.first, window.end):
-            values = np.frombuffer(row["held_w"], _FLOAT)
-            start, stop = max(row["first_quarter"], window.first), min(row["first_quarter"] + len(values), window.end)
-            said = values[start - row["first_quarter"] : stop - row["first_quarter"]]
-            where = slice(start - window.first, stop - window.first)
-            into, other = held.granted_w, held.returned_w
-            if row["is_return"]:
-                into, other = other, into
-            says = ~np.isnan(said)
-            into[row["group_no"], where][says] = said[says]
-            other[row["group_no"], where][says] = np.nan  # the newest word on a quarter holds
-        return held
+        rows = await self._pool.fetch(sql("running_outcomes"), kind.value, window.first, window.end, None)
+        return lay_outcomes(rows, groups, window)
 
     async def outcome_of(self, request_id: str) -> tuple[str, str]:
         """What a request came to, and why.
@@ -64,6 +54,36 @@ class PostgresRequests:
             yield PostgresGate(connection)
 
 
+def lay_outcomes(rows: Sequence[asyncpg.Record], groups: int, window: Window) -> Held:
+    """What outcomes, one after the other, let groups hold in a window."""
+    held = Held.nothing(groups, window.count)
+    for row in rows:
+        values = np.frombuffer(row["held_w"], _FLOAT)
+        start, stop = max(row["first_quarter"], window.first), min(row["first_quarter"] + len(values), window.end)
+        said = values[start - row["first_quarter"] : stop - row["first_quarter"]]
+        where = slice(start - window.first, stop - window.first)
+        into, other = held.granted_w, held.returned_w
+        if row["is_return"]:
+            into, other = other, into
+        says = ~np.isnan(said)
+        into[row["group_no"], where][says] = said[says]
+        other[row["group_no"], where][says] = np.nan  # the newest word on a quarter holds
+    return held
+
+
+def waiting_request(row: asyncpg.Record) -> WaitingRequest:
+    """A row of `undecided_requests` as a record."""
+    return WaitingRequest(
+        request_no=row["request_no"],
+        group_no=row["group_no"],
+        kind=ForecastKind(row["kind"]),
+        request_id=row["request_id"],
+        received_at=row["received_at"],
+        first_quarter=row["first_quarter"],
+        wanted_w=np.frombuffer(row["wanted_w"], _FLOAT),
+    )
+
+
 class PostgresGate:
     """An open gate on one connection."""
 
@@ -71,18 +91,7 @@ class PostgresGate:
         self._connection = connection
 
     async def waiting(self) -> Sequence[WaitingRequest]:
-        return [
-            WaitingRequest(
-                request_no=r["request_no"],
-                group_no=r["group_no"],
-                kind=ForecastKind(r["kind"]),
-                request_id=r["request_id"],
-                received_at=r["received_at"],
-                first_quarter=r["first_quarter"],
-                wanted_w=np.frombuffer(r["wanted_w"], _FLOAT),
-            )
-            for r in await self._connection.fetch(sql("undecided_requests"))
-        ]
+        return [waiting_request(r) for r in await self._connection.fetch(sql("undecided_requests"))]
 
     async def headroom(self, direction: Direction, made_before: datetime) -> tuple[Window, Floats] | None:
         rows = await self._connection.fetch(sql("newest_headroom_blocks"), made_before, direction.value)
@@ -92,7 +101,7 @@ class PostgresGate:
         return Window(rows[0]["first_quarter"], rows[0]["steps"]), np.concatenate(blocks)
 
     async def capacities(self, groups: int, made_before: datetime) -> Mapping[ForecastKind, CapacityTable]:
-        return join_capacities(await self._connection.fetch(sql("newest_allocation_blocks"), made_before), groups)
+        return join_capacities(await self._connection.fetch(sql("newest_allocation_blocks"), made_before, None), groups)
 
     @asynccontextmanager
     async def decide(self, made_at: datetime, settings: JsonObject) -> AsyncIterator["PostgresRequestDecision"]:
