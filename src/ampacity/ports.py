@@ -350,6 +350,98 @@ class RequestStore(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DecisionRecord:
+    """A stored decision and what it rested on beside its own blocks."""
+
+    decision_id: int
+    kind: str  # cycle, request, emergency, override
+    made_at: datetime
+    settings: JsonObject
+    summary: JsonObject
+    rule: str
+    rule_version: int
+    grid: GridVersion
+    decisions_up_to: int  # the newest decision that it knew, by its place in the chain
+    need_wh: Floats | None  # (G,)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredCapacities:
+    """One stored block of capacities: the groups from `first_no` on; arrays (groups, steps)."""
+
+    kind: ForecastKind
+    first_no: int
+    steps: Steps
+    capacity_w: NDArray[np.float32]
+    bound_by: NDArray[np.int32]
+
+
+@dataclass(frozen=True, slots=True)
+class BrokenLink:
+    """A decision that is not what was chained."""
+
+    seq: int
+    decision_id: int
+    content_changed: bool
+    link_broken: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ChainHead:
+    """The newest place in the chain; who notes its hash elsewhere can prove what was decided before."""
+
+    seq: int
+    decision_id: int
+    hash: str
+
+
+class DecisionRecords(Protocol):
+    """Decisions of the past, with their inputs as of then."""
+
+    async def decision(self, decision_id: int) -> DecisionRecord:
+        """A decision; NotFound where there is none."""
+        ...
+
+    async def network_at(self, grid: GridVersion) -> Network:
+        """The grid as it was known."""
+        ...
+
+    async def headroom(self, decision_id: int, name: str) -> tuple[Steps, Floats] | None:
+        """Headroom `import`, `export`, or either after `fallback_` or `pool_` [W], (E, 3, S)."""
+        ...
+
+    async def headroom_base(self, decisions_up_to: int, made_before: datetime) -> int | None:
+        """The decision whose headroom held."""
+        ...
+
+    async def median(self, decision_id: int, quarters: int) -> Floats:
+        """Median of the load that a decision was made with [W], (E, 3, quarters)."""
+        ...
+
+    async def held_at(self, kind: ForecastKind, groups: int, window: Window, decisions_up_to: int) -> Held: ...
+
+    async def capacities_at(
+        self, groups: int, made_before: datetime, decisions_up_to: int | None
+    ) -> Mapping[ForecastKind, CapacityTable]: ...
+
+    async def requests(self, numbers: Sequence[int]) -> Sequence[WaitingRequest]:
+        """Requests by their numbers, in that order."""
+        ...
+
+    async def stored(self, decision_id: int) -> Sequence[StoredCapacities]: ...
+
+    async def broken_links(self, from_seq: int = 1) -> Sequence[BrokenLink]:
+        """The first decisions whose content or place in the chain was changed."""
+        ...
+
+    async def chain_head(self) -> ChainHead | None: ...
+
+    async def newest(self, count: int, up_to: int = 2**62) -> Sequence[int]:
+        """Numbers of the newest decisions, newest first."""
+        ...
+
+
 class ConnectedPeers(Protocol):
     """Who can be told something now."""
 
