@@ -324,6 +324,25 @@ class RequestWriter(DecisionWriter, Protocol):
     async def outcome(self, outcome: RequestOutcome, at: datetime) -> None: ...
 
 
+@dataclass(frozen=True, slots=True)
+class Emergency:
+    """What an operator imposed on an element: active power in either direction, all phases together."""
+
+    element_no: int
+    limit_w: float
+    until: datetime
+
+
+class EmergencyWriter(DecisionWriter, Protocol):
+    """Writes an emergency decision."""
+
+    async def impose(self, emergency: Emergency, at: datetime, reason: str) -> None: ...
+
+    async def revoke(self, kind: ForecastKind, groups: Sequence[int], at: datetime, reason: str) -> None:
+        """Note for the running grants of these groups that they were cut."""
+        ...
+
+
 class Gate(Protocol):
     """An open gate: nobody else decides on requests meanwhile."""
 
@@ -337,12 +356,18 @@ class Gate(Protocol):
 
     def decide(self, made_at: datetime, settings: JsonObject) -> AbstractAsyncContextManager[RequestWriter]: ...
 
+    def impose(self, made_at: datetime) -> AbstractAsyncContextManager[EmergencyWriter]: ...
+
 
 class RequestStore(Protocol):
     """What providers asked for."""
 
     async def held(self, kind: ForecastKind, groups: int, window: Window) -> Held:
         """What decided requests let groups hold in a window."""
+        ...
+
+    async def emergencies(self, at: datetime) -> Sequence[Emergency]:
+        """What is imposed at a time."""
         ...
 
     def gate(self) -> AbstractAsyncContextManager[Gate]:

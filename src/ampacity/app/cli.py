@@ -8,8 +8,10 @@ from rich.console import Console
 from ampacity.app.commands import (
     cycle_command,
     demo_command,
+    emergency_command,
     import_command,
     migrate_command,
+    proof_commands,
     serve_command,
 )
 from ampacity.app.commands.bench_command import bench
@@ -28,6 +30,9 @@ app.command("migrate")(migrate_command.migrate)
 app.command("import")(import_command.import_folder)
 app.command("cycle")(cycle_command.cycle)
 app.command("serve")(serve_command.serve)
+app.command("replay")(proof_commands.replay_decision)
+app.command("explain")(proof_commands.explain)
+app.command("emergency")(emergency_command.emergency)
 app.command("simulate-provider")(simulate_provider)
 app.add_typer(bench, name="bench")
 

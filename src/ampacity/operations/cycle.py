@@ -13,6 +13,7 @@ from ampacity.errors import NotReady
 from ampacity.forecasting import ForecastSettings
 from ampacity.network import Direction, Network
 from ampacity.operations.decide import KIND_OF, Decided, Outlook, decide
+from ampacity.operations.emergency import restrained
 from ampacity.operations.forecast import GROUPS_AT_ONCE, Plan, forecasts, make_plan
 from ampacity.operations.outlook import Gathered, kept_levels
 from ampacity.operations.settings import CycleSettings
@@ -96,6 +97,8 @@ async def _decide_slot(
             await writer.rests_on(grid, need_wh)
             held = await _held(plan, ports.requests)
             connected = await ports.peers.connected_providers()  # who connects from now on is told after the commit
+            imposed = await ports.requests.emergencies(slot)
+        outlook = restrained(outlook, plan.network, plan.limit_w, imposed)
         with stages.during("allocate"):
             decided = await asyncio.to_thread(decide, plan.network, outlook, held)
         with stages.during("write"):

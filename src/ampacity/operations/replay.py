@@ -11,6 +11,7 @@ from ampacity.errors import NotReady
 from ampacity.network import Direction, ForecastKind, Network
 from ampacity.operations.adjust import DIRECTION_OF, decide_batch, situation_of
 from ampacity.operations.decide import KIND_OF, Outlook, decide
+from ampacity.operations.emergency import lowered
 from ampacity.ports import CapacityTable, DecisionRecord, DecisionRecords, Floats, Held, StoredCapacities
 from ampacity.timegrid import Window
 
@@ -46,6 +47,8 @@ async def replay(decision_id: int, records: DecisionRecords) -> Replayed:
     tables: list[tuple[CapacityTable | None, Sequence[int] | None]]
     if record.kind == "cycle":
         tables = [(t, None) for t in decide(network, *await cycle_inputs(record, network, records)).tables]
+    elif record.kind == "emergency":
+        tables = await _emergency_tables(record, network, records)
     else:
         tables = [await _request_table(record, network, records)]
     differences = _differences(tables, stored, network)
@@ -82,10 +85,22 @@ async def cycle_inputs(
     return outlook, {d: await records.held_at(KIND_OF[d], groups, window, known) for d in Direction}
 
 
+async def _emergency_tables(
+    record: DecisionRecord, network: Network, records: DecisionRecords
+) -> list[tuple[CapacityTable | None, Sequence[int] | None]]:
+    rooms = {}
+    for direction in Direction:
+        found = await records.headroom(record.decision_id, direction.value)
+        assert found is not None
+        rooms[direction] = (Window(found[0].first, found[0].count), found[1])
+    held = await records.capacities_at(len(network.groups), record.made_at, record.decisions_up_to)
+    return list(lowered(network, rooms, held, record.made_at))
+
+
 async def _request_table(
     record: DecisionRecord, network: Network, records: DecisionRecords
 ) -> tuple[CapacityTable | None, Sequence[int]]:
-    """The capacities that a decision on requests or an emergency leads to, and of which groups."""
+    """The capacities that a decision on requests leads to, and of which groups."""
     kind = ForecastKind(str(record.summary["kind"]))
     numbers = record.summary["requests"]
     assert isinstance(numbers, Sequence)

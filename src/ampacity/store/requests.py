@@ -9,11 +9,11 @@ import numpy as np
 
 from ampacity.errors import NotFound
 from ampacity.network import PHASES, Direction, ForecastKind
-from ampacity.ports import CapacityTable, Floats, Held, JsonObject, RequestOutcome, WaitingRequest
+from ampacity.ports import CapacityTable, Emergency, Floats, Held, JsonObject, RequestOutcome, WaitingRequest
 from ampacity.store.decisions import PostgresDecision, join_capacities, open_decision
 from ampacity.store.pool import Connection, Pool
 from ampacity.store.sql import sql
-from ampacity.timegrid import Window
+from ampacity.timegrid import Window, quarter_at
 
 _FLOAT = np.dtype("<f4")
 _OUTCOME_COLUMNS = [
@@ -30,6 +30,9 @@ class PostgresRequests:
     async def held(self, kind: ForecastKind, groups: int, window: Window) -> Held:
         rows = await self._pool.fetch(sql("running_outcomes"), kind.value, window.first, window.end, None)
         return lay_outcomes(rows, groups, window)
+
+    async def emergencies(self, at: datetime) -> Sequence[Emergency]:
+        return [Emergency(**r) for r in await self._pool.fetch(sql("running_emergencies"), at)]
 
     async def outcome_of(self, request_id: str) -> tuple[str, str]:
         """What a request came to, and why.
@@ -107,6 +110,32 @@ class PostgresGate:
     async def decide(self, made_at: datetime, settings: JsonObject) -> AsyncIterator["PostgresRequestDecision"]:
         async with open_decision(self._connection, "request", made_at, settings) as decision:
             yield PostgresRequestDecision(self._connection, decision)
+
+    @asynccontextmanager
+    async def impose(self, made_at: datetime) -> AsyncIterator["PostgresEmergencyDecision"]:
+        async with open_decision(self._connection, "emergency", made_at, {}) as decision:
+            yield PostgresEmergencyDecision(self._connection, decision)
+
+
+class PostgresEmergencyDecision(PostgresDecision):
+    """Writes an emergency decision."""
+
+    def __init__(self, connection: Connection, decision: PostgresDecision) -> None:
+        super().__init__(connection, decision.decision_id, decision.owners)
+        self._outer = decision
+
+    async def finish(self, summary: JsonObject, stages: Mapping[str, float]) -> None:
+        await self._outer.finish(summary, stages)
+
+    async def impose(self, emergency: Emergency, at: datetime, reason: str) -> None:
+        await self._connection.execute(
+            sql("add_emergency"), self.decision_id, emergency.element_no, emergency.limit_w, at, emergency.until, reason
+        )
+
+    async def revoke(self, kind: ForecastKind, groups: Sequence[int], at: datetime, reason: str) -> None:
+        await self._connection.execute(
+            sql("revoke_grants"), self.decision_id, at, reason, list(groups), kind.value, quarter_at(at)
+        )
 
 
 class PostgresRequestDecision(PostgresDecision):
