@@ -323,6 +323,16 @@ class RequestWriter(DecisionWriter, Protocol):
 
     async def outcome(self, outcome: RequestOutcome, at: datetime) -> None: ...
 
+    async def reserve(
+        self, direction: Direction, window: Window, room_w: Floats, given_w: Floats, at: datetime
+    ) -> None:
+        """Enter in the ledger what is given beyond what was held, (E, 3, T) each [W].
+
+        Raises:
+            Conflict: together with what others were given it exceeds the headroom; nothing is written.
+        """
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class Emergency:

@@ -6,7 +6,7 @@ from datetime import datetime
 
 import numpy as np
 
-from ampacity.allocation import Decisions, Reason, Requests, Status, decide_requests
+from ampacity.allocation import Decisions, Reason, Requests, Status, decide_requests, element_load_w
 from ampacity.network import Direction, ForecastKind, Network
 from ampacity.operations.decide import KIND_OF, whole_watts
 from ampacity.ports import (
@@ -161,9 +161,21 @@ def decide_batch(situation: Situation, batch: Sequence[WaitingRequest]) -> Decid
 async def _write(writer: RequestWriter, decided: DecidedBatch, now: datetime) -> None:
     for i, request in enumerate(decided.batch):
         await writer.outcome(_outcome(decided, i, request), now)
+    await _reserve(writer, decided, now)
     await writer.capacities(decided.table, decided.groups)
     await _answer(writer, decided.batch)
     await writer.send(decided.table.kind, decided.groups[len(decided.batch) :])
+
+
+async def _reserve(writer: RequestWriter, decided: DecidedBatch, now: datetime) -> None:
+    """Let the database check that what is given is there."""
+    situation, groups = decided.situation, list(decided.groups)
+    network, held_w = situation.network, np.asarray(situation.held_w, np.float64)
+    phase_share = np.asarray(network.phase_share, np.float64)
+    more_w = np.asarray(decided.table.capacity_w, np.float64) - held_w[groups]
+    given_w = element_load_w(more_w, network.parent, network.element[groups], phase_share[groups])
+    room_w = situation.headroom_w - element_load_w(held_w, network.parent, network.element, phase_share)
+    await writer.reserve(situation.direction, situation.window, room_w, given_w, now)
 
 
 def _outcome(decided: DecidedBatch, i: int, request: WaitingRequest) -> RequestOutcome:

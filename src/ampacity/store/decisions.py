@@ -125,6 +125,7 @@ async def open_cycle_decision(
         bound = await connection.fetchval(
             sql("finish_cycle"), slot, holder, decision.decision_id, dict(decision.stages)
         )
+        await connection.execute(sql("clear_ledger"), decision.decision_id)
         if bound is None:
             raise Conflict(f"the cycle of {slot.isoformat()} was taken over by another server")
 

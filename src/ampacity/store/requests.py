@@ -7,7 +7,7 @@ from datetime import datetime
 import asyncpg
 import numpy as np
 
-from ampacity.errors import NotFound
+from ampacity.errors import Conflict, NotFound
 from ampacity.network import PHASES, Direction, ForecastKind
 from ampacity.ports import CapacityTable, Emergency, Floats, Held, JsonObject, RequestOutcome, WaitingRequest
 from ampacity.store.decisions import PostgresDecision, join_capacities, open_decision
@@ -16,6 +16,7 @@ from ampacity.store.sql import sql
 from ampacity.timegrid import Window, quarter_at
 
 _FLOAT = np.dtype("<f4")
+_LEAST_W = 1e-3  # smaller changes are those of floats
 _OUTCOME_COLUMNS = [
     "request_no", "is_return", "decision_id", "group_no", "kind", "first_quarter", "quarters", "held_w",
 ]  # fmt: skip
@@ -147,6 +148,21 @@ class PostgresRequestDecision(PostgresDecision):
 
     async def finish(self, summary: JsonObject, stages: Mapping[str, float]) -> None:
         await self._outer.finish(summary, stages)
+
+    async def reserve(
+        self, direction: Direction, window: Window, room_w: Floats, given_w: Floats, at: datetime
+    ) -> None:
+        element, phase, step = np.nonzero(np.abs(given_w) > _LEAST_W)
+        if element.size == 0:
+            return
+        try:
+            await self._connection.execute(
+                sql("reserve_capacity"), at, direction.value, element.tolist(), (phase + 1).tolist(),
+                (step + window.first).tolist(), room_w[element, phase, step].astype(float).tolist(),
+                given_w[element, phase, step].astype(float).tolist(),
+            )  # fmt: skip
+        except asyncpg.CheckViolationError as exceeded:
+            raise Conflict("grants would exceed headroom: it was given to others meanwhile") from exceeded
 
     async def outcome(self, outcome: RequestOutcome, at: datetime) -> None:
         request = outcome.request

@@ -55,3 +55,25 @@ from capacity_request r
 join request_event e using (request_no)
 where e.step in ('granted', 'partly', 'refused', 'returned')
 order by r.group_no, e.event_no desc;
+
+-- name: reserve_capacity
+-- Add what a decision gives and takes to the ledger of the headroom that holds at $1.
+insert into capacity_ledger as l (base_decision_id, direction, element_no, phase, quarter, room_w, given_w)
+select base.decision_id, $2, n.element_no, n.phase, n.quarter, n.room_w, n.given_w
+from (
+    select d.decision_id
+    from decision d
+    join decision_chain c using (decision_id)
+    where d.kind in ('cycle', 'emergency') and d.made_at <= $1
+    order by d.made_at desc, c.seq desc
+    limit 1
+) as base,
+    unnest($3::int[], $4::smallint[], $5::int[], $6::double precision[], $7::double precision[])
+        as n (element_no, phase, quarter, room_w, given_w)
+order by n.element_no, n.phase, n.quarter
+on conflict (base_decision_id, direction, element_no, phase, quarter) do update
+set given_w = l.given_w + excluded.given_w;
+
+-- name: clear_ledger
+-- The guard of headroom that is replaced; facts are in the decisions.
+delete from capacity_ledger where base_decision_id < $1;
