@@ -132,6 +132,10 @@ class GridStore(Protocol):
         """The grid as it is now; an index is the stored number."""
         ...
 
+    async def version(self) -> "GridVersion":
+        """The newest change of the grid."""
+        ...
+
     async def loads(self, subject: Subject, numbers: range, window: Window, known_at: datetime) -> Floats:
         """Mean power [W], shape (subjects, 3, T); NaN where nothing was known."""
         ...
@@ -152,6 +156,14 @@ class Steps:
     first: int
     count: int
     quarters: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class GridVersion:
+    """How many changes of elements and of contracts were known."""
+
+    element_changes: int
+    contract_changes: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -191,6 +203,18 @@ class DecisionWriter(Protocol):
 
     async def headroom(self, direction: Direction, steps: Steps, headroom_w: Floats, *, fallback: bool = False) -> None:
         """Per element, phase and step [W], shape (E, 3, S)."""
+        ...
+
+    async def pool(self, direction: Direction, steps: Steps, pool_w: Floats) -> None:
+        """The part of the headroom kept back for requests [W], shape (E, 3, S)."""
+        ...
+
+    async def rests_on(self, grid: GridVersion, need_wh: Floats | None = None) -> None:
+        """Note what the decision rests on, so that it can be computed again.
+
+        Raises:
+            Conflict: the grid has changed since; nothing is written.
+        """
         ...
 
     async def capacities(self, table: CapacityTable, groups: Sequence[int] | None = None) -> None:
@@ -299,6 +323,35 @@ class RequestWriter(DecisionWriter, Protocol):
 
     async def outcome(self, outcome: RequestOutcome, at: datetime) -> None: ...
 
+    async def reserve(
+        self, direction: Direction, window: Window, room_w: Floats, given_w: Floats, at: datetime
+    ) -> None:
+        """Enter in the ledger what is given beyond what was held, (E, 3, T) each [W].
+
+        Raises:
+            Conflict: together with what others were given it exceeds the headroom; nothing is written.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Emergency:
+    """What an operator imposed on an element: active power in either direction, all phases together."""
+
+    element_no: int
+    limit_w: float
+    until: datetime
+
+
+class EmergencyWriter(DecisionWriter, Protocol):
+    """Writes an emergency decision."""
+
+    async def impose(self, emergency: Emergency, at: datetime, reason: str) -> None: ...
+
+    async def revoke(self, kind: ForecastKind, groups: Sequence[int], at: datetime, reason: str) -> None:
+        """Note for the running grants of these groups that they were cut."""
+        ...
+
 
 class Gate(Protocol):
     """An open gate: nobody else decides on requests meanwhile."""
@@ -313,6 +366,8 @@ class Gate(Protocol):
 
     def decide(self, made_at: datetime, settings: JsonObject) -> AbstractAsyncContextManager[RequestWriter]: ...
 
+    def impose(self, made_at: datetime) -> AbstractAsyncContextManager[EmergencyWriter]: ...
+
 
 class RequestStore(Protocol):
     """What providers asked for."""
@@ -321,8 +376,104 @@ class RequestStore(Protocol):
         """What decided requests let groups hold in a window."""
         ...
 
+    async def emergencies(self, at: datetime) -> Sequence[Emergency]:
+        """What is imposed at a time."""
+        ...
+
     def gate(self) -> AbstractAsyncContextManager[Gate]:
         """Decide on requests in one transaction, alone."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DecisionRecord:
+    """A stored decision and what it rested on beside its own blocks."""
+
+    decision_id: int
+    kind: str  # cycle, request, emergency, override
+    made_at: datetime
+    settings: JsonObject
+    summary: JsonObject
+    rule: str
+    rule_version: int
+    grid: GridVersion
+    decisions_up_to: int  # the newest decision that it knew, by its place in the chain
+    need_wh: Floats | None  # (G,)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredCapacities:
+    """One stored block of capacities: the groups from `first_no` on; arrays (groups, steps)."""
+
+    kind: ForecastKind
+    first_no: int
+    steps: Steps
+    capacity_w: NDArray[np.float32]
+    bound_by: NDArray[np.int32]
+
+
+@dataclass(frozen=True, slots=True)
+class BrokenLink:
+    """A decision that is not what was chained."""
+
+    seq: int
+    decision_id: int
+    content_changed: bool
+    link_broken: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ChainHead:
+    """The newest place in the chain; who notes its hash elsewhere can prove what was decided before."""
+
+    seq: int
+    decision_id: int
+    hash: str
+
+
+class DecisionRecords(Protocol):
+    """Decisions of the past, with their inputs as of then."""
+
+    async def decision(self, decision_id: int) -> DecisionRecord:
+        """A decision; NotFound where there is none."""
+        ...
+
+    async def network_at(self, grid: GridVersion) -> Network:
+        """The grid as it was known."""
+        ...
+
+    async def headroom(self, decision_id: int, name: str) -> tuple[Steps, Floats] | None:
+        """Headroom `import`, `export`, or either after `fallback_` or `pool_` [W], (E, 3, S)."""
+        ...
+
+    async def headroom_base(self, decisions_up_to: int, made_before: datetime) -> int | None:
+        """The decision whose headroom held."""
+        ...
+
+    async def median(self, decision_id: int, quarters: int) -> Floats:
+        """Median of the load that a decision was made with [W], (E, 3, quarters)."""
+        ...
+
+    async def held_at(self, kind: ForecastKind, groups: int, window: Window, decisions_up_to: int) -> Held: ...
+
+    async def capacities_at(
+        self, groups: int, made_before: datetime, decisions_up_to: int | None
+    ) -> Mapping[ForecastKind, CapacityTable]: ...
+
+    async def requests(self, numbers: Sequence[int]) -> Sequence[WaitingRequest]:
+        """Requests by their numbers, in that order."""
+        ...
+
+    async def stored(self, decision_id: int) -> Sequence[StoredCapacities]: ...
+
+    async def broken_links(self, from_seq: int = 1) -> Sequence[BrokenLink]:
+        """The first decisions whose content or place in the chain was changed."""
+        ...
+
+    async def chain_head(self) -> ChainHead | None: ...
+
+    async def newest(self, count: int, up_to: int = 2**62) -> Sequence[int]:
+        """Numbers of the newest decisions, newest first."""
         ...
 
 

@@ -4,9 +4,11 @@ import asyncio
 from dataclasses import replace
 from datetime import timedelta
 
+import asyncpg
 import numpy as np
 import pytest
 
+from ampacity.errors import Conflict
 from ampacity.forecasting import ForecastSettings
 from ampacity.network import Direction, ForecastKind
 from ampacity.operations.adjust import decide_waiting
@@ -16,7 +18,7 @@ from ampacity.operations.take_in import take_in
 from ampacity.store.postgres import PostgresCycles, PostgresGrid
 from ampacity.store.requests import PostgresRequests
 from ampacity.store.usage import UsageStore
-from ampacity.timegrid import quarter_at
+from ampacity.timegrid import Window, quarter_at
 from tests.operations.conftest import DAYS, START, Connected, small_network
 
 AT = START + timedelta(days=DAYS)
@@ -169,3 +171,31 @@ async def test_a_cycle_waits_for_the_gate_and_keeps_what_was_granted(bench):
     network = small_network()
     drawn_w = network.behind((await bench.capacity_w(at))[:, None, :] * network.phase_share[:, :, None])
     assert (drawn_w <= np.maximum(await bench.headroom_w(at), 0) + 0.1).all()
+
+
+async def test_the_database_itself_refuses_grants_beyond_headroom(bench):
+    """A decider that acts on stale figures, or twice, cannot commit."""
+    await bench.ask(NORTH, 0)
+    await bench.decide()
+    ledger = await bench.pool.fetch("select * from capacity_ledger where given_w < 0")
+    assert ledger
+
+    with pytest.raises(asyncpg.CheckViolationError, match="grants_stay_within_headroom"):
+        await bench.pool.execute("update capacity_ledger set given_w = given_w + room_w + 20000")
+
+
+async def test_a_decision_on_stale_figures_is_not_kept(bench):
+    window, shape = Window(quarter_at(AT), 4), (3, 3, 4)
+
+    async def give(given_w: float) -> None:
+        async with bench.on.requests.gate() as gate, gate.decide(AT, {}) as writer:
+            await writer.reserve(Direction.IMPORT, window, np.full(shape, 5000.0), np.full(shape, given_w), AT)
+
+    await give(3000.0)
+    decided = await bench.pool.fetchval("select count(*) from decision")
+
+    with pytest.raises(Conflict, match="exceed headroom"):
+        await give(3000.0)
+
+    assert await bench.pool.fetchval("select count(*) from decision") == decided
+    assert await bench.pool.fetchval("select max(given_w) from capacity_ledger") == 3000.0

@@ -11,8 +11,10 @@ from ampacity.app.bench_allocation import bench_allocation
 from ampacity.app.commands import (
     cycle_command,
     demo_command,
+    emergency_command,
     import_command,
     migrate_command,
+    proof_commands,
     serve_command,
 )
 from ampacity.app.commands.bench_command import bench
@@ -34,6 +36,9 @@ app.command("import")(import_command.import_folder)
 app.command("cycle")(cycle_command.cycle)
 app.add_typer(peers, name="peers")
 app.command("backtest")(backtest_command)
+app.command("replay")(proof_commands.replay_decision)
+app.command("explain")(proof_commands.explain)
+app.command("emergency")(emergency_command.emergency)
 app.command("simulate-provider")(simulate_provider)
 bench.command("allocation")(bench_allocation)
 app.add_typer(bench, name="bench")

@@ -6,7 +6,7 @@ from datetime import datetime
 
 import numpy as np
 
-from ampacity.allocation import Decisions, Reason, Requests, Status, decide_requests
+from ampacity.allocation import Decisions, Reason, Requests, Status, decide_requests, element_load_w
 from ampacity.network import Direction, ForecastKind, Network
 from ampacity.operations.decide import KIND_OF, whole_watts
 from ampacity.ports import (
@@ -14,6 +14,7 @@ from ampacity.ports import (
     Floats,
     Gate,
     GridStore,
+    GridVersion,
     Ints,
     RequestOutcome,
     RequestStore,
@@ -41,8 +42,8 @@ async def decide_waiting(now: datetime, *, grid: GridStore, requests: RequestSto
             waiting = await gate.waiting()
             if not waiting:
                 return decided
-            network = await grid.network()
-            decided += await _decide_batch(gate, network, _first_of_each_group(waiting), now)
+            version, network = await grid.version(), await grid.network()
+            decided += await _decide_batch(gate, version, network, _first_of_each_group(waiting), now)
 
 
 def _first_of_each_group(waiting: Sequence[WaitingRequest]) -> list[WaitingRequest]:
@@ -54,23 +55,25 @@ def _first_of_each_group(waiting: Sequence[WaitingRequest]) -> list[WaitingReque
     return list(first.values())
 
 
-async def _decide_batch(gate: Gate, network: Network, batch: Sequence[WaitingRequest], now: datetime) -> int:
+async def _decide_batch(
+    gate: Gate, version: GridVersion, network: Network, batch: Sequence[WaitingRequest], now: datetime
+) -> int:
     kind = batch[0].kind
     table = (await gate.capacities(len(network.groups), now)).get(kind)
     direction = DIRECTION_OF.get(kind)
     room = None if direction is None else await gate.headroom(direction, now)
     async with gate.decide(now, {}) as writer:
+        await writer.rests_on(version)
         if table is None or direction is None or room is None:
             await _refuse_all(writer, batch, table, _why_undecidable(kind, table), now)
         else:
-            situation = _situation(network, table, room, direction, now)
-            await _write(writer, situation, batch, _decide(situation, batch), now)
+            await _write(writer, decide_batch(situation_of(network, table, room, direction, now), batch), now)
         await writer.finish({"requests": [r.request_no for r in batch], "kind": kind.value}, {})
     return len(batch)
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Situation:
+class Situation:
     """What can still be decided: the quarters from now to the end of the newest forecast."""
 
     network: Network
@@ -81,14 +84,14 @@ class _Situation:
     table: CapacityTable
 
 
-def _situation(
+def situation_of(
     network: Network, table: CapacityTable, room: tuple[Window, Floats], direction: Direction, now: datetime
-) -> _Situation:
+) -> Situation:
     covers, headroom_w = room
     first = max(quarter_at(now), covers.first)
     window = Window(first, max(0, min(covers.end, table.steps.first + table.steps.count) - first))
     held = slice(first - table.steps.first, window.end - table.steps.first)
-    return _Situation(
+    return Situation(
         network=network,
         direction=direction,
         window=window,
@@ -98,7 +101,7 @@ def _situation(
     )
 
 
-def _decide(situation: _Situation, batch: Sequence[WaitingRequest]) -> Decisions:
+def _decide(situation: Situation, batch: Sequence[WaitingRequest]) -> Decisions:
     network = situation.network
     return decide_requests(
         Requests(
@@ -127,42 +130,77 @@ def _over(request: WaitingRequest, window: Window) -> Floats:
     return wanted_w
 
 
-async def _write(
-    writer: RequestWriter, situation: _Situation, batch: Sequence[WaitingRequest], decisions: Decisions, now: datetime
-) -> None:
-    groups = [r.group_no for r in batch]
-    before_w = situation.held_w[groups]
-    after_w = _useful(before_w, decisions.held_w[groups], np.stack([_over(r, situation.window) for r in batch]))
-    for i, request in enumerate(batch):
-        wanted_w = _over(request, situation.window)
-        asks = ~np.isnan(wanted_w)
-        gives = asks & (wanted_w < before_w[i])
-        gets = asks & (after_w[i] > before_w[i])
-        step, reason = _told(situation, decisions, i, asks_anything=bool(asks.any()), gets=bool(gets.any()))
-        outcome = RequestOutcome(
-            request=request,
-            step=step,
-            reason=reason,
-            detail={
-                "energy_wanted_wh": _energy(wanted_w),
-                "energy_held_wh": _energy(np.where(asks, after_w[i], np.nan)),
-            },
-            first_quarter=situation.window.first,
-            granted_w=np.where(gets, after_w[i], np.nan),
-            returned_w=np.where(gives, after_w[i], np.nan),
-        )
-        await writer.outcome(outcome, now)
-    recalled = _recalled(situation, decisions, groups)
-    after_w = np.concatenate([after_w, whole_watts(decisions.held_w[recalled])])
-    told = [*groups, *recalled]
-    steps = Steps(first=situation.window.first, count=situation.window.count)
-    table = CapacityTable(kind=batch[0].kind, steps=steps, capacity_w=after_w, bound_by=_bound_by(situation, told))
-    await writer.capacities(table, told)
-    await _answer(writer, batch)
-    await writer.send(batch[0].kind, recalled)
+@dataclass(frozen=True, kw_only=True)
+class DecidedBatch:
+    """What a batch of requests came to; the rows of `table` are `groups`, those who asked first."""
+
+    situation: Situation
+    batch: Sequence[WaitingRequest]
+    decisions: Decisions
+    groups: tuple[int, ...]
+    table: CapacityTable
 
 
-def _recalled(situation: _Situation, decisions: Decisions, asking: Sequence[int]) -> list[int]:
+def decide_batch(situation: Situation, batch: Sequence[WaitingRequest]) -> DecidedBatch:
+    """Decide on a batch, at most one request of a group."""
+    decisions = _decide(situation, batch)
+    asking = [r.group_no for r in batch]
+    wanted_w = np.stack([_over(r, situation.window) for r in batch])
+    after_w = _useful(situation.held_w[asking], decisions.held_w[asking], wanted_w)
+    recalled = _recalled(situation, decisions, asking)
+    groups = (*asking, *recalled)
+    table = CapacityTable(
+        kind=batch[0].kind,
+        steps=Steps(first=situation.window.first, count=situation.window.count),
+        capacity_w=np.concatenate([after_w, whole_watts(decisions.held_w[recalled])]),
+        bound_by=_bound_by(situation, groups),
+    )
+    return DecidedBatch(situation=situation, batch=batch, decisions=decisions, groups=groups, table=table)
+
+
+async def _write(writer: RequestWriter, decided: DecidedBatch, now: datetime) -> None:
+    for i, request in enumerate(decided.batch):
+        await writer.outcome(_outcome(decided, i, request), now)
+    await _reserve(writer, decided, now)
+    await writer.capacities(decided.table, decided.groups)
+    await _answer(writer, decided.batch)
+    await writer.send(decided.table.kind, decided.groups[len(decided.batch) :])
+
+
+async def _reserve(writer: RequestWriter, decided: DecidedBatch, now: datetime) -> None:
+    """Let the database check that what is given is there."""
+    situation, groups = decided.situation, list(decided.groups)
+    network, held_w = situation.network, np.asarray(situation.held_w, np.float64)
+    phase_share = np.asarray(network.phase_share, np.float64)
+    more_w = np.asarray(decided.table.capacity_w, np.float64) - held_w[groups]
+    given_w = element_load_w(more_w, network.parent, network.element[groups], phase_share[groups])
+    room_w = situation.headroom_w - element_load_w(held_w, network.parent, network.element, phase_share)
+    await writer.reserve(situation.direction, situation.window, room_w, given_w, now)
+
+
+def _outcome(decided: DecidedBatch, i: int, request: WaitingRequest) -> RequestOutcome:
+    situation = decided.situation
+    before_w, after_w = situation.held_w[request.group_no], decided.table.capacity_w[i]
+    wanted_w = _over(request, situation.window)
+    asks = ~np.isnan(wanted_w)
+    gives = asks & (wanted_w < before_w)
+    gets = asks & (after_w > before_w)
+    step, reason = _told(situation, decided.decisions, i, asks_anything=bool(asks.any()), gets=bool(gets.any()))
+    return RequestOutcome(
+        request=request,
+        step=step,
+        reason=reason,
+        detail={
+            "energy_wanted_wh": _energy(wanted_w),
+            "energy_held_wh": _energy(np.where(asks, after_w, np.nan)),
+        },
+        first_quarter=situation.window.first,
+        granted_w=np.where(gets, after_w, np.nan),
+        returned_w=np.where(gives, after_w, np.nan),
+    )
+
+
+def _recalled(situation: Situation, decisions: Decisions, asking: Sequence[int]) -> list[int]:
     """Groups that did not ask and lose what was lent to them, because its owners need it."""
     fell = np.flatnonzero((decisions.held_w < situation.held_w - 1e-3).any(axis=1))
     return [int(g) for g in fell if g not in set(asking)]
@@ -175,12 +213,12 @@ def _useful(before_w: Floats, after_w: Floats, wanted_w: Floats) -> Floats:
     return np.where((after_w > before_w) & ~enough, before_w, after_w)
 
 
-def _bound_by(situation: _Situation, groups: Sequence[int]) -> Ints:
+def _bound_by(situation: Situation, groups: Sequence[int]) -> Ints:
     shift = situation.window.first - situation.table.steps.first
     return situation.table.bound_by[groups, shift : shift + situation.window.count]
 
 
-def _told(situation: _Situation, decisions: Decisions, i: int, *, asks_anything: bool, gets: bool) -> tuple[str, str]:
+def _told(situation: Situation, decisions: Decisions, i: int, *, asks_anything: bool, gets: bool) -> tuple[str, str]:
     """The outcome of a request and its reason in words."""
     if not asks_anything:
         reaches = moment_of(situation.window.end).isoformat()

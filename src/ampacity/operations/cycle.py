@@ -13,6 +13,7 @@ from ampacity.errors import NotReady
 from ampacity.forecasting import ForecastSettings
 from ampacity.network import Direction, Network
 from ampacity.operations.decide import KIND_OF, Decided, Outlook, decide
+from ampacity.operations.emergency import restrained
 from ampacity.operations.forecast import GROUPS_AT_ONCE, Plan, forecasts, make_plan
 from ampacity.operations.outlook import Gathered, kept_levels
 from ampacity.operations.settings import CycleSettings
@@ -78,6 +79,7 @@ async def _decide_slot(
     with stages.during("settle use"):
         await settle_usage(ports.usage, slot)
     with stages.during("read"):
+        grid = await ports.grid.version()
         plan = await make_plan(slot, grid=ports.grid, cycles=ports.cycles, forecast=forecast, cycle=cycle)
         need_wh = await _daily_need(plan, ports.grid)
     settings: JsonObject = {"cycle": msgspec.to_builtins(cycle), "risk": forecast.risk, "zone": forecast.zone.key}
@@ -92,8 +94,11 @@ async def _decide_slot(
         outlook = gathered.outlook(need_wh)
         with stages.during("wait for requests"):
             await writer.close_gate()
+            await writer.rests_on(grid, need_wh)
             held = await _held(plan, ports.requests)
             connected = await ports.peers.connected_providers()  # who connects from now on is told after the commit
+            imposed = await ports.requests.emergencies(slot)
+        outlook = restrained(outlook, plan.network, plan.limit_w, imposed)
         with stages.during("allocate"):
             decided = await asyncio.to_thread(decide, plan.network, outlook, held)
         with stages.during("write"):
@@ -126,6 +131,7 @@ async def _write(
     """Write headroom, capacities and messages; gives the number of messages of each kind."""
     for direction, headroom_w in outlook.headroom_w.items():
         await writer.headroom(direction, outlook.steps, headroom_w)
+        await writer.pool(direction, outlook.steps, outlook.pool_w[direction])
     for direction, headroom_w in outlook.fallback_headroom_w.items():
         await writer.headroom(direction, outlook.fallback_steps, headroom_w, fallback=True)
     provider = {p.provider_id: i for i, p in enumerate(network.providers)}

@@ -9,10 +9,11 @@ from uuid import UUID
 import asyncpg
 import numpy as np
 
+from ampacity.allocation import RULE, RULE_VERSION
 from ampacity.errors import Conflict
 from ampacity.forecasting import LoadForecast
 from ampacity.network import Direction, ForecastKind
-from ampacity.ports import CapacityTable, Floats, Ints, JsonObject, Steps
+from ampacity.ports import CapacityTable, Floats, GridVersion, Ints, JsonObject, Steps
 from ampacity.store.pool import Connection
 from ampacity.store.sql import sql
 
@@ -51,7 +52,12 @@ class PostgresDecision:
         await self._connection.copy_records_to_table("forecast_block", records=[record], columns=FORECAST_COLUMNS)
 
     async def headroom(self, direction: Direction, steps: Steps, headroom_w: Floats, *, fallback: bool = False) -> None:
-        name = f"fallback_{direction.value}" if fallback else direction.value
+        await self._add_headroom(f"fallback_{direction.value}" if fallback else direction.value, steps, headroom_w)
+
+    async def pool(self, direction: Direction, steps: Steps, pool_w: Floats) -> None:
+        await self._add_headroom(f"pool_{direction.value}", steps, pool_w)
+
+    async def _add_headroom(self, name: str, steps: Steps, headroom_w: Floats) -> None:
         records = [
             (
                 self.decision_id, name, first, rows.shape[0], steps.first, steps.count, steps.quarters, _bytes(rows),
@@ -59,6 +65,14 @@ class PostgresDecision:
             for first, rows in _row_blocks(headroom_w)
         ]  # fmt: skip
         await self._connection.copy_records_to_table("headroom_block", records=records, columns=HEADROOM_COLUMNS)
+
+    async def rests_on(self, grid: GridVersion, need_wh: Floats | None = None) -> None:
+        noted = await self._connection.fetchval(
+            sql("add_decision_input"), self.decision_id, RULE, RULE_VERSION, grid.element_changes,
+            grid.contract_changes, None if need_wh is None else need_wh.astype("<f8").tobytes(),
+        )  # fmt: skip
+        if noted is None:
+            raise Conflict("the grid changed while it was decided: decide again")
 
     async def capacities(self, table: CapacityTable, groups: Sequence[int] | None = None) -> None:
         runs = [(0, slice(None))] if groups is None else [(no, slice(i, i + 1)) for i, no in enumerate(groups)]
@@ -111,6 +125,7 @@ async def open_cycle_decision(
         bound = await connection.fetchval(
             sql("finish_cycle"), slot, holder, decision.decision_id, dict(decision.stages)
         )
+        await connection.execute(sql("clear_ledger"), decision.decision_id)
         if bound is None:
             raise Conflict(f"the cycle of {slot.isoformat()} was taken over by another server")
 

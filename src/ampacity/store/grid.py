@@ -33,9 +33,17 @@ async def read_network(connection: Connection) -> Network:
     Raises:
         Unsuitable: what is stored is no grid.
     """
-    elements = await connection.fetch(sql("grid_elements"))
-    groups = await connection.fetch(sql("grid_groups"))
-    providers = await connection.fetch(sql("grid_providers"))
+    return network_of(
+        await connection.fetch(sql("grid_elements")),
+        await connection.fetch(sql("grid_groups")),
+        await connection.fetch(sql("grid_providers")),
+    )
+
+
+def network_of(
+    elements: Sequence[asyncpg.Record], groups: Sequence[asyncpg.Record], providers: Sequence[asyncpg.Record]
+) -> Network:
+    """The grid of rows in the order of their numbers."""
     ids = [r["element_id"] for r in elements]
     return Network.of(
         [_element(r, ids) for r in elements],

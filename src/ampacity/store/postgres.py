@@ -7,7 +7,17 @@ from uuid import UUID
 
 from ampacity.forecasting import Weather
 from ampacity.network import ForecastKind, Network
-from ampacity.ports import CapacityTable, CycleRecord, Floats, Imported, Input, JsonObject, KeptModel, Subject
+from ampacity.ports import (
+    CapacityTable,
+    CycleRecord,
+    Floats,
+    GridVersion,
+    Imported,
+    Input,
+    JsonObject,
+    KeptModel,
+    Subject,
+)
 from ampacity.store import grid, series, taking_in
 from ampacity.store.decisions import PostgresDecision, join_capacities, open_cycle_decision
 from ampacity.store.pool import Pool
@@ -35,6 +45,9 @@ class PostgresGrid:
     async def network(self) -> Network:
         async with self._pool.acquire() as connection:
             return await grid.read_network(connection)
+
+    async def version(self) -> GridVersion:
+        return GridVersion(**await self._pool.fetchrow(sql("grid_version")))
 
     async def loads(self, subject: Subject, numbers: range, window: Window, known_at: datetime) -> Floats:
         async with self._pool.acquire() as connection:
@@ -80,7 +93,7 @@ class PostgresCycles:
             yield decision
 
     async def newest_capacities(self, groups: int, made_before: datetime) -> Mapping[ForecastKind, CapacityTable]:
-        return join_capacities(await self._pool.fetch(sql("newest_allocation_blocks"), made_before), groups)
+        return join_capacities(await self._pool.fetch(sql("newest_allocation_blocks"), made_before, None), groups)
 
     async def fallback_made_at(self, before: datetime) -> datetime | None:
         made_at: datetime | None = await self._pool.fetchval(sql("fallback_made_at"), before)

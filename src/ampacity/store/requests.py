@@ -4,17 +4,19 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime
 
+import asyncpg
 import numpy as np
 
-from ampacity.errors import NotFound
+from ampacity.errors import Conflict, NotFound
 from ampacity.network import PHASES, Direction, ForecastKind
-from ampacity.ports import CapacityTable, Floats, Held, JsonObject, RequestOutcome, WaitingRequest
+from ampacity.ports import CapacityTable, Emergency, Floats, Held, JsonObject, RequestOutcome, WaitingRequest
 from ampacity.store.decisions import PostgresDecision, join_capacities, open_decision
 from ampacity.store.pool import Connection, Pool
 from ampacity.store.sql import sql
-from ampacity.timegrid import Window
+from ampacity.timegrid import Window, quarter_at
 
 _FLOAT = np.dtype("<f4")
+_LEAST_W = 1e-3  # smaller changes are those of floats
 _OUTCOME_COLUMNS = [
     "request_no", "is_return", "decision_id", "group_no", "kind", "first_quarter", "quarters", "held_w",
 ]  # fmt: skip
@@ -27,19 +29,11 @@ class PostgresRequests:
         self._pool = pool
 
     async def held(self, kind: ForecastKind, groups: int, window: Window) -> Held:
-        held = Held.nothing(groups, window.count)
-        for row in await self._pool.fetch(sql("running_outcomes"), kind.value, window.first, window.end):
-            values = np.frombuffer(row["held_w"], _FLOAT)
-            start, stop = max(row["first_quarter"], window.first), min(row["first_quarter"] + len(values), window.end)
-            said = values[start - row["first_quarter"] : stop - row["first_quarter"]]
-            where = slice(start - window.first, stop - window.first)
-            into, other = held.granted_w, held.returned_w
-            if row["is_return"]:
-                into, other = other, into
-            says = ~np.isnan(said)
-            into[row["group_no"], where][says] = said[says]
-            other[row["group_no"], where][says] = np.nan  # the newest word on a quarter holds
-        return held
+        rows = await self._pool.fetch(sql("running_outcomes"), kind.value, window.first, window.end, None)
+        return lay_outcomes(rows, groups, window)
+
+    async def emergencies(self, at: datetime) -> Sequence[Emergency]:
+        return [Emergency(**r) for r in await self._pool.fetch(sql("running_emergencies"), at)]
 
     async def outcome_of(self, request_id: str) -> tuple[str, str]:
         """What a request came to, and why.
@@ -64,6 +58,36 @@ class PostgresRequests:
             yield PostgresGate(connection)
 
 
+def lay_outcomes(rows: Sequence[asyncpg.Record], groups: int, window: Window) -> Held:
+    """What outcomes, one after the other, let groups hold in a window."""
+    held = Held.nothing(groups, window.count)
+    for row in rows:
+        values = np.frombuffer(row["held_w"], _FLOAT)
+        start, stop = max(row["first_quarter"], window.first), min(row["first_quarter"] + len(values), window.end)
+        said = values[start - row["first_quarter"] : stop - row["first_quarter"]]
+        where = slice(start - window.first, stop - window.first)
+        into, other = held.granted_w, held.returned_w
+        if row["is_return"]:
+            into, other = other, into
+        says = ~np.isnan(said)
+        into[row["group_no"], where][says] = said[says]
+        other[row["group_no"], where][says] = np.nan  # the newest word on a quarter holds
+    return held
+
+
+def waiting_request(row: asyncpg.Record) -> WaitingRequest:
+    """A row of `undecided_requests` as a record."""
+    return WaitingRequest(
+        request_no=row["request_no"],
+        group_no=row["group_no"],
+        kind=ForecastKind(row["kind"]),
+        request_id=row["request_id"],
+        received_at=row["received_at"],
+        first_quarter=row["first_quarter"],
+        wanted_w=np.frombuffer(row["wanted_w"], _FLOAT),
+    )
+
+
 class PostgresGate:
     """An open gate on one connection."""
 
@@ -71,18 +95,7 @@ class PostgresGate:
         self._connection = connection
 
     async def waiting(self) -> Sequence[WaitingRequest]:
-        return [
-            WaitingRequest(
-                request_no=r["request_no"],
-                group_no=r["group_no"],
-                kind=ForecastKind(r["kind"]),
-                request_id=r["request_id"],
-                received_at=r["received_at"],
-                first_quarter=r["first_quarter"],
-                wanted_w=np.frombuffer(r["wanted_w"], _FLOAT),
-            )
-            for r in await self._connection.fetch(sql("undecided_requests"))
-        ]
+        return [waiting_request(r) for r in await self._connection.fetch(sql("undecided_requests"))]
 
     async def headroom(self, direction: Direction, made_before: datetime) -> tuple[Window, Floats] | None:
         rows = await self._connection.fetch(sql("newest_headroom_blocks"), made_before, direction.value)
@@ -92,12 +105,38 @@ class PostgresGate:
         return Window(rows[0]["first_quarter"], rows[0]["steps"]), np.concatenate(blocks)
 
     async def capacities(self, groups: int, made_before: datetime) -> Mapping[ForecastKind, CapacityTable]:
-        return join_capacities(await self._connection.fetch(sql("newest_allocation_blocks"), made_before), groups)
+        return join_capacities(await self._connection.fetch(sql("newest_allocation_blocks"), made_before, None), groups)
 
     @asynccontextmanager
     async def decide(self, made_at: datetime, settings: JsonObject) -> AsyncIterator["PostgresRequestDecision"]:
         async with open_decision(self._connection, "request", made_at, settings) as decision:
             yield PostgresRequestDecision(self._connection, decision)
+
+    @asynccontextmanager
+    async def impose(self, made_at: datetime) -> AsyncIterator["PostgresEmergencyDecision"]:
+        async with open_decision(self._connection, "emergency", made_at, {}) as decision:
+            yield PostgresEmergencyDecision(self._connection, decision)
+
+
+class PostgresEmergencyDecision(PostgresDecision):
+    """Writes an emergency decision."""
+
+    def __init__(self, connection: Connection, decision: PostgresDecision) -> None:
+        super().__init__(connection, decision.decision_id, decision.owners)
+        self._outer = decision
+
+    async def finish(self, summary: JsonObject, stages: Mapping[str, float]) -> None:
+        await self._outer.finish(summary, stages)
+
+    async def impose(self, emergency: Emergency, at: datetime, reason: str) -> None:
+        await self._connection.execute(
+            sql("add_emergency"), self.decision_id, emergency.element_no, emergency.limit_w, at, emergency.until, reason
+        )
+
+    async def revoke(self, kind: ForecastKind, groups: Sequence[int], at: datetime, reason: str) -> None:
+        await self._connection.execute(
+            sql("revoke_grants"), self.decision_id, at, reason, list(groups), kind.value, quarter_at(at)
+        )
 
 
 class PostgresRequestDecision(PostgresDecision):
@@ -109,6 +148,21 @@ class PostgresRequestDecision(PostgresDecision):
 
     async def finish(self, summary: JsonObject, stages: Mapping[str, float]) -> None:
         await self._outer.finish(summary, stages)
+
+    async def reserve(
+        self, direction: Direction, window: Window, room_w: Floats, given_w: Floats, at: datetime
+    ) -> None:
+        element, phase, step = np.nonzero(np.abs(given_w) > _LEAST_W)
+        if element.size == 0:
+            return
+        try:
+            await self._connection.execute(
+                sql("reserve_capacity"), at, direction.value, element.tolist(), (phase + 1).tolist(),
+                (step + window.first).tolist(), room_w[element, phase, step].astype(float).tolist(),
+                given_w[element, phase, step].astype(float).tolist(),
+            )  # fmt: skip
+        except asyncpg.CheckViolationError as exceeded:
+            raise Conflict("grants would exceed headroom: it was given to others meanwhile") from exceeded
 
     async def outcome(self, outcome: RequestOutcome, at: datetime) -> None:
         request = outcome.request

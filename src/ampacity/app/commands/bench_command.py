@@ -8,6 +8,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from ampacity.app.bench_allocation import bench_allocation
 from ampacity.app.bench_cycle import CycleBench, bench_plan, prepare, run_apart
 from ampacity.app.commands.options import AsJson, Config, run_until_stopped, settings_of
 from ampacity.app.progress import bar
@@ -16,6 +17,7 @@ from ampacity.app.session import database
 from ampacity.app.settings import Settings
 
 bench = typer.Typer(help="Measure what the parts take on this machine.", no_args_is_help=True)
+bench.command("allocation")(bench_allocation)
 
 Elements = Annotated[int, typer.Option("--elements", min=1, help="How many network elements.")]
 GroupsPerElement = Annotated[

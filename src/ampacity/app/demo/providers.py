@@ -81,8 +81,8 @@ async def provider_process(
     """Start a provider with its invitation; it is ended with the block."""
     command = [
         sys.executable, "-m", "ampacity", "simulate-provider", "--base-url", invitation.base_url, "--at",
-        at.isoformat(), "--speed", str(speed), "--heartbeat", "2", "--script", "-", "--token-from-stdin", "--cars", "40",
-        "--asks" if asks else "--no-asks",
+        at.isoformat(), "--speed", str(speed), "--heartbeat", "2", "--script", "-", "--token-from-stdin",
+        "--cars", "40", "--asks" if asks else "--no-asks",
     ]  # fmt: skip
     process = await asyncio.create_subprocess_exec(
         *command,

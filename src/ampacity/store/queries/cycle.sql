@@ -50,26 +50,30 @@ order by c.slot desc
 limit 1;
 
 -- name: newest_allocation_blocks
--- Of each kind the newest allocation that a cycle made at or before $1, and what was decided on top of it since.
+-- Of each kind the newest allocation that a cycle made at or before $1, and what was decided on top of it since,
+-- in the order of the commits; only decisions up to $2 of the chain where that is given.
 with newest as (
     select k.kind,
         (
-            select a.decision_id
+            select c.seq
             from allocation_block a
             join decision d using (decision_id)
+            join decision_chain c using (decision_id)
             where a.kind = k.kind and d.kind = 'cycle' and d.made_at <= $1 and d.made_at > $1 - interval '2 days'
-            order by a.decision_id desc
+                and ($2::bigint is null or c.seq <= $2)
+            order by c.seq desc
             limit 1
-        ) as decision_id
+        ) as seq
     from unnest(enum_range(null::forecast_kind)) as k (kind)
 )
 select a.kind, a.first_no, a.subjects, a.first_quarter, a.steps, a.step_quarters, a.capacity_w, a.bound_by,
     a.decision_id, d.kind = 'cycle' as is_cycle, d.made_at
 from newest n
-join allocation_block a on a.kind = n.kind and a.decision_id >= n.decision_id
-join decision d on d.decision_id = a.decision_id
-where d.made_at <= $1 and (a.decision_id = n.decision_id or d.kind <> 'cycle')
-order by a.decision_id, a.first_no;
+join decision_chain c on c.seq >= n.seq and ($2::bigint is null or c.seq <= $2)
+join decision d using (decision_id)
+join allocation_block a on a.decision_id = d.decision_id and a.kind = n.kind
+where d.made_at <= $1 and (c.seq = n.seq or d.kind <> 'cycle')
+order by c.seq, a.first_no;
 
 -- name: fallback_made_at
 select max(d.made_at)

@@ -1,9 +1,12 @@
 -- name: running_outcomes
--- What decided requests of a kind let groups hold in quarters [$2, $3), in the order of the decisions.
-select group_no, is_return, first_quarter, quarters, held_w
-from request_outcome
-where kind = $1 and first_quarter < $3 and first_quarter + quarters > $2
-order by decision_id, request_no;
+-- What decided requests of a kind let groups hold in quarters [$2, $3), in the order of the decisions; only
+-- those up to $4 of the chain where that is given.
+select o.group_no, o.is_return, o.first_quarter, o.quarters, o.held_w
+from request_outcome o
+join decision_chain c using (decision_id)
+where o.kind = $1 and o.first_quarter < $3 and o.first_quarter + o.quarters > $2
+    and ($4::bigint is null or c.seq <= $4)
+order by c.seq, o.request_no, o.is_return;
 
 -- name: lock_negotiation
 -- One decision on requests at a time.
@@ -21,12 +24,17 @@ order by r.request_no
 limit 1000;
 
 -- name: newest_headroom_blocks
--- Headroom of the newest cycle made at or before $1.
+-- Headroom of the newest cycle or emergency made at or before $1.
 select h.direction, h.first_no, h.subjects, h.first_quarter, h.steps, h.headroom_w
 from headroom_block h
-where h.step_quarters = 1 and h.direction = $2
+where h.direction = $2
     and h.decision_id = (
-        select decision_id from decision where kind = 'cycle' and made_at <= $1 order by made_at desc, decision_id desc limit 1
+        select d.decision_id
+        from decision d
+        join decision_chain c using (decision_id)
+        where d.kind in ('cycle', 'emergency') and d.made_at <= $1
+        order by d.made_at desc, c.seq desc
+        limit 1
     )
 order by h.first_no;
 
@@ -47,3 +55,25 @@ from capacity_request r
 join request_event e using (request_no)
 where e.step in ('granted', 'partly', 'refused', 'returned')
 order by r.group_no, e.event_no desc;
+
+-- name: reserve_capacity
+-- Add what a decision gives and takes to the ledger of the headroom that holds at $1.
+insert into capacity_ledger as l (base_decision_id, direction, element_no, phase, quarter, room_w, given_w)
+select base.decision_id, $2, n.element_no, n.phase, n.quarter, n.room_w, n.given_w
+from (
+    select d.decision_id
+    from decision d
+    join decision_chain c using (decision_id)
+    where d.kind in ('cycle', 'emergency') and d.made_at <= $1
+    order by d.made_at desc, c.seq desc
+    limit 1
+) as base,
+    unnest($3::int[], $4::smallint[], $5::int[], $6::double precision[], $7::double precision[])
+        as n (element_no, phase, quarter, room_w, given_w)
+order by n.element_no, n.phase, n.quarter
+on conflict (base_decision_id, direction, element_no, phase, quarter) do update
+set given_w = l.given_w + excluded.given_w;
+
+-- name: clear_ledger
+-- The guard of headroom that is replaced; facts are in the decisions.
+delete from capacity_ledger where base_decision_id < $1;

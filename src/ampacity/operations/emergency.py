@@ -1,0 +1,206 @@
+"""Lower what groups behind an element may use, all of them by the same filling, at once and for a time."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+import numpy as np
+
+from ampacity.allocation import allocate
+from ampacity.errors import NotFound, NotReady, Refused
+from ampacity.network import Direction, ForecastKind, Network
+from ampacity.operations.decide import KIND_OF, Outlook, whole_watts
+from ampacity.ports import CapacityTable, Emergency, EmergencyWriter, Floats, Gate, GridStore, RequestStore, Steps
+from ampacity.timegrid import Window, moment_of, quarter_at
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Imposed:
+    """What an emergency came to."""
+
+    decision_id: int
+    groups: int  # whose capacity was lowered
+    messages: int
+    lowered_w: float  # the most in a quarter hour, all groups together
+
+
+def restrained(outlook: Outlook, network: Network, limit_w: Floats, imposed: Sequence[Emergency]) -> Outlook:
+    """The outlook of a cycle with what emergencies take from the headroom."""
+    if not imposed:
+        return outlook
+    window = Window(outlook.steps.first, outlook.steps.count)
+    headroom_w = {d: room_w.copy() for d, room_w in outlook.headroom_w.items()}
+    for emergency in imposed:
+        for room_w in headroom_w.values():
+            _take(room_w, window, network, limit_w, emergency, window.first)
+    pool_w = {d: np.minimum(outlook.pool_w[d], np.maximum(headroom_w[d], 0)) for d in headroom_w}
+    return replace(outlook, headroom_w=headroom_w, pool_w=pool_w)
+
+
+async def impose(
+    element_id: str,
+    limit_w: float,
+    until: datetime,
+    reason: str,
+    *,
+    now: datetime,
+    power_factor: float,
+    grid: GridStore,
+    requests: RequestStore,
+) -> Imposed:
+    """Impose a limit on an element from now on; `until` now ends what was imposed before, from the next cycle on.
+
+    Only lowers, and tells every group whose capacity fell.
+
+    Raises:
+        NotFound: there is no such element.
+        Refused: the limit or the time make no sense.
+        NotReady: nothing was decided yet that could be lowered.
+    """
+    if not (np.isfinite(limit_w) and limit_w >= 0):
+        raise Refused(f"the limit is {limit_w} W, must be 0 or more")
+    if until < now:
+        raise Refused(f"it would end at {until.isoformat()}, which is past")
+    if not reason.strip():
+        raise Refused("an emergency needs a reason: it is kept with the decision")
+    async with requests.gate() as gate:
+        version, network = await grid.version(), await grid.network()
+        element_no = next((i for i, e in enumerate(network.elements) if e.element_id == element_id), None)
+        if element_no is None:
+            raise NotFound(f"there is no element {element_id}")
+        emergency = Emergency(element_no, limit_w, until)
+        running = await requests.emergencies(now)
+        rooms = await _rooms(gate, network, network.limit_w(power_factor), emergency, running=running, now=now)
+        tables = lowered(network, rooms, await gate.capacities(len(network.groups), now), now)
+        async with gate.impose(now) as writer:
+            await writer.rests_on(version)
+            await writer.impose(emergency, now, reason)
+            for direction, (window, room_w) in rooms.items():
+                await writer.headroom(direction, Steps(first=window.first, count=window.count), room_w)
+            messages = await _tell(writer, tables, now, reason)
+            told = {g for _, groups in tables for g in groups}
+            fell_w = _most(tables)
+            await writer.finish(
+                {
+                    "element_id": element_id, "limit_w": limit_w, "until": until.isoformat(), "reason": reason,
+                    "groups": len(told), "lowered_w": fell_w,
+                },
+                {},
+            )  # fmt: skip
+            return Imposed(decision_id=writer.decision_id, groups=len(told), messages=messages, lowered_w=fell_w)
+
+
+@dataclass(frozen=True, kw_only=True)
+class LoweredTable(CapacityTable):
+    """Capacities of the groups that were lowered, and by how much: `fell_w` (groups, S)."""
+
+    fell_w: Floats
+
+
+def lowered(
+    network: Network,
+    rooms: Mapping[Direction, tuple[Window, Floats]],
+    held: Mapping[ForecastKind, CapacityTable],
+    now: datetime,
+) -> list[tuple[LoweredTable, tuple[int, ...]]]:
+    """What is left of the capacities where headroom fell, and whose they are; the optimum stays inside."""
+    tables = []
+    for direction, (covers, room_w) in rooms.items():
+        kind = KIND_OF[direction]
+        found = _lower(network, direction, covers, room_w, held[kind], now)
+        tables.append(found)
+        if direction is Direction.IMPORT and ForecastKind.OPTIMUM in held:
+            tables.append(_inside(held[ForecastKind.OPTIMUM], *found))
+    return [(table, groups) for table, groups in tables if groups]
+
+
+def _lower(
+    network: Network, direction: Direction, covers: Window, room_w: Floats, table: CapacityTable, now: datetime
+) -> tuple[LoweredTable, tuple[int, ...]]:
+    first = max(quarter_at(now), covers.first, table.steps.first)
+    count = max(0, min(covers.end, table.steps.first + table.steps.count) - first)
+    held = slice(first - table.steps.first, first - table.steps.first + count)
+    held_w = np.nan_to_num(table.capacity_w[:, held]).astype(np.float64)
+    firm_w = np.repeat(network.firm_w(direction)[:, None], count, axis=1)
+    shared = allocate(
+        room_w[:, :, first - covers.first : first - covers.first + count], network.parent, network.element,
+        network.phase_share, network.contracted_w(direction), np.minimum(firm_w, held_w), held_w,
+    )  # fmt: skip
+    after_w = np.where(shared.allocated_w < held_w, whole_watts(shared.allocated_w), held_w)
+    groups = np.flatnonzero((after_w < held_w).any(axis=1))
+    bound_by = np.where(after_w < held_w, shared.bound_by, table.bound_by[:, held])
+    lower = LoweredTable(
+        kind=table.kind, steps=Steps(first=first, count=count), capacity_w=after_w[groups],
+        bound_by=bound_by[groups].astype(np.int64), fell_w=(held_w - after_w)[groups],
+    )  # fmt: skip
+    return lower, tuple(int(g) for g in groups)
+
+
+def _inside(
+    optimum: CapacityTable, table: LoweredTable, groups: tuple[int, ...]
+) -> tuple[LoweredTable, tuple[int, ...]]:
+    """The optimum of lowered groups, nowhere above what they may use."""
+    shift = table.steps.first - optimum.steps.first
+    before_w = np.nan_to_num(optimum.capacity_w[list(groups), shift : shift + table.steps.count])
+    after_w = np.minimum(before_w, table.capacity_w)
+    return replace(table, kind=ForecastKind.OPTIMUM, capacity_w=after_w, fell_w=before_w - after_w), groups
+
+
+async def _rooms(
+    gate: Gate,
+    network: Network,
+    limit_w: Floats,
+    emergency: Emergency,
+    *,
+    running: Sequence[Emergency],
+    now: datetime,
+) -> dict[Direction, tuple[Window, Floats]]:
+    """Headroom as it holds, less what the emergency takes beyond those that run on its element already."""
+    rooms = {}
+    e, first = emergency.element_no, quarter_at(now)
+    for direction in Direction:
+        found = await gate.headroom(direction, now)
+        if found is None:
+            raise NotReady("nothing was decided yet that could be lowered: run a cycle first")
+        covers, room_w = found[0], found[1].copy()
+        before_w: Floats = np.zeros(room_w.shape[1:])
+        for other in running:
+            if other.element_no == e:
+                before_w = _reduction_w(covers, network, limit_w[e], other, first)
+        if emergency.until > now:
+            room_w[e] -= np.maximum(_reduction_w(covers, network, limit_w[e], emergency, first) - before_w, 0.0)
+        rooms[direction] = (covers, room_w)
+    return rooms
+
+
+def _take(room_w: Floats, covers: Window, network: Network, limit_w: Floats, emergency: Emergency, first: int) -> None:
+    """Take from an element's headroom, in place, what the limit is below its rating, from a quarter on."""
+    e = emergency.element_no
+    room_w[e] -= _reduction_w(covers, network, limit_w[e], emergency, first)
+
+
+def _reduction_w(covers: Window, network: Network, limit_w: Floats, emergency: Emergency, first: int) -> Floats:
+    """By how much an emergency lowers its element's limit [W], (3, quarters of the window)."""
+    per_phase_w = emergency.limit_w / max(int(network.has_phase[emergency.element_no].sum()), 1)
+    last = quarter_at(emergency.until)
+    last += int(moment_of(last) < emergency.until)
+    quarters = covers.quarters()
+    holds = (quarters >= first) & (quarters < last)
+    reduction_w: Floats = np.maximum(limit_w - per_phase_w, 0.0)[:, None] * holds
+    return reduction_w
+
+
+async def _tell(
+    writer: EmergencyWriter, tables: Sequence[tuple[LoweredTable, tuple[int, ...]]], now: datetime, reason: str
+) -> int:
+    messages = 0
+    for table, groups in tables:
+        await writer.capacities(table, groups)
+        await writer.revoke(table.kind, groups, now, reason)
+        messages += await writer.send(table.kind, groups)
+    return messages
+
+
+def _most(tables: Sequence[tuple[LoweredTable, tuple[int, ...]]]) -> float:
+    sums = [float(t.fell_w.sum(axis=0).max(initial=0.0)) for t, _ in tables if t.kind is not ForecastKind.OPTIMUM]
+    return round(max(sums, default=0.0), 1)

@@ -1,0 +1,174 @@
+"""Compute a stored decision again, from what was known then, and compare it to the byte."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ampacity.allocation import RULE_VERSION
+from ampacity.errors import NotReady
+from ampacity.network import Direction, ForecastKind, Network
+from ampacity.operations.adjust import DIRECTION_OF, decide_batch, situation_of
+from ampacity.operations.decide import KIND_OF, Outlook, decide
+from ampacity.operations.emergency import lowered
+from ampacity.ports import CapacityTable, DecisionRecord, DecisionRecords, Floats, Held, StoredCapacities
+from ampacity.timegrid import Window
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Replayed:
+    """What came out."""
+
+    decision_id: int
+    kind: str
+    capacities: int  # that were compared
+    differences: tuple[str, ...]  # the first ones, in words
+
+    @property
+    def is_equal(self) -> bool:
+        return not self.differences
+
+
+async def replay(decision_id: int, records: DecisionRecords) -> Replayed:
+    """Compute a decision again and compare every capacity and what bound it, byte for byte.
+
+    Raises:
+        NotFound: there is no such decision.
+        NotReady: it was made by another version of the rule, or before inputs were kept.
+    """
+    record = await records.decision(decision_id)
+    if record.rule_version != RULE_VERSION:
+        raise NotReady(
+            f"decision {decision_id} follows version {record.rule_version} of the rule, this is {RULE_VERSION}"
+        )
+    network = await records.network_at(record.grid)
+    stored = await records.stored(decision_id)
+    tables: list[tuple[CapacityTable | None, Sequence[int] | None]]
+    if record.kind == "cycle":
+        tables = [(t, None) for t in decide(network, *await cycle_inputs(record, network, records)).tables]
+    elif record.kind == "emergency":
+        tables = await _emergency_tables(record, network, records)
+    else:
+        tables = [await _request_table(record, network, records)]
+    differences = _differences(tables, stored, network)
+    return Replayed(
+        decision_id=decision_id,
+        kind=record.kind,
+        capacities=sum(block.capacity_w.size for block in stored),
+        differences=tuple(differences),
+    )
+
+
+async def cycle_inputs(
+    record: DecisionRecord, network: Network, records: DecisionRecords
+) -> tuple[Outlook, dict[Direction, Held]]:
+    """What the shares of a cycle were computed from."""
+    room = {d: await records.headroom(record.decision_id, d.value) for d in Direction}
+    pool = {d: await records.headroom(record.decision_id, f"pool_{d.value}") for d in Direction}
+    far = {d: await records.headroom(record.decision_id, f"fallback_{d.value}") for d in Direction}
+    first = room[Direction.IMPORT]
+    if first is None or record.need_wh is None:
+        raise NotReady(f"decision {record.decision_id} was made before all inputs were kept")
+    steps = first[0]
+    window = Window(steps.first, steps.count)
+    outlook = Outlook(
+        steps=steps,
+        headroom_w={d: found[1] for d, found in room.items() if found},
+        pool_w={d: found[1] for d, found in pool.items() if found},
+        median_w=await records.median(record.decision_id, steps.count),
+        fallback_steps=next((found[0] for found in far.values() if found), steps),
+        fallback_headroom_w={d: found[1] for d, found in far.items() if found},
+        need_wh=record.need_wh,
+    )
+    groups, known = len(network.groups), record.decisions_up_to
+    return outlook, {d: await records.held_at(KIND_OF[d], groups, window, known) for d in Direction}
+
+
+async def _emergency_tables(
+    record: DecisionRecord, network: Network, records: DecisionRecords
+) -> list[tuple[CapacityTable | None, Sequence[int] | None]]:
+    rooms = {}
+    for direction in Direction:
+        found = await records.headroom(record.decision_id, direction.value)
+        assert found is not None
+        rooms[direction] = (Window(found[0].first, found[0].count), found[1])
+    held = await records.capacities_at(len(network.groups), record.made_at, record.decisions_up_to)
+    return list(lowered(network, rooms, held, record.made_at))
+
+
+async def _request_table(
+    record: DecisionRecord, network: Network, records: DecisionRecords
+) -> tuple[CapacityTable | None, Sequence[int]]:
+    """The capacities that a decision on requests leads to, and of which groups."""
+    kind = ForecastKind(str(record.summary["kind"]))
+    numbers = record.summary["requests"]
+    assert isinstance(numbers, Sequence)
+    batch = await records.requests([int(str(n)) for n in numbers])
+    table = (await records.capacities_at(len(network.groups), record.made_at, record.decisions_up_to)).get(kind)
+    groups = tuple(r.group_no for r in batch)
+    direction = DIRECTION_OF.get(kind)
+    room = None if direction is None else await _room(record, direction, records)
+    if table is None:
+        return None, groups
+    if direction is None or room is None:
+        same = CapacityTable(
+            kind=kind,
+            steps=table.steps,
+            capacity_w=table.capacity_w[list(groups)],
+            bound_by=table.bound_by[list(groups)],
+        )
+        return same, groups
+    decided = decide_batch(situation_of(network, table, room, direction, record.made_at), batch)
+    return decided.table, decided.groups
+
+
+async def _room(record: DecisionRecord, direction: Direction, records: DecisionRecords) -> tuple[Window, Floats] | None:
+    base = await records.headroom_base(record.decisions_up_to, record.made_at)
+    found = None if base is None else await records.headroom(base, direction.value)
+    return None if found is None else (Window(found[0].first, found[0].count), found[1])
+
+
+def _differences(
+    tables: Sequence[tuple[CapacityTable | None, Sequence[int] | None]],
+    stored: Sequence[StoredCapacities],
+    network: Network,
+    at_most: int = 10,
+) -> list[str]:
+    computed = {t.kind: (t, groups) for t, groups in tables if t is not None}
+    found = [f"{kind.value}: nothing is stored" for kind in computed.keys() - {b.kind for b in stored}]
+    found += [f"{kind.value}: is stored, not computed" for kind in {b.kind for b in stored} - computed.keys()]
+    compared = 0
+    for block in stored:
+        if block.kind not in computed:
+            continue
+        table, groups = computed[block.kind]
+        rows = _rows(block, groups)
+        compared += len(rows)
+        found += _block_differences(table, rows, block, network)
+    expected = sum(len(t.capacity_w) for t, _ in computed.values())
+    if compared != expected:
+        found.append(f"{compared} rows are stored, {expected} computed")
+    return found[:at_most]
+
+
+def _rows(block: StoredCapacities, groups: Sequence[int] | None) -> list[int]:
+    """Which rows of the computed table a stored block holds."""
+    numbers = range(block.first_no, block.first_no + len(block.capacity_w))
+    return list(numbers) if groups is None else [list(groups).index(n) for n in numbers if n in groups]
+
+
+def _block_differences(
+    table: CapacityTable, rows: Sequence[int], block: StoredCapacities, network: Network
+) -> list[str]:
+    if table.steps != block.steps or len(rows) != len(block.capacity_w):
+        return [f"{block.kind.value}: other groups or quarters"]
+    power_w: NDArray[np.float32] = table.capacity_w[list(rows)].astype("<f4")
+    bound_by = table.bound_by[list(rows)].astype("<i4")
+    if power_w.tobytes() == block.capacity_w.tobytes() and bound_by.tobytes() == block.bound_by.tobytes():
+        return []
+    other = (power_w.view("<i4") != block.capacity_w.view("<i4")) | (bound_by != block.bound_by)
+    g, s = (int(i) for i in np.argwhere(other)[0])
+    group = network.groups[block.first_no + g].group_id
+    values = f"stored {block.capacity_w[g, s]} W, computed {power_w[g, s]} W ({int(other.sum())} such)"
+    return [f"{block.kind.value} of group {group}, step {s}: {values}"]
