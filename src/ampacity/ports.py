@@ -616,8 +616,8 @@ class Usage(Protocol):
 
     async def unsettled(self, limit: int) -> list[UnsettledMessage]: ...
 
-    async def add_readings(self, rows: Sequence[NewReading], messages: Sequence[int], at: datetime) -> None:
-        """Record readings, and their messages as settled."""
+    async def add_readings(self, rows: Sequence[NewReading], messages: Sequence[int], at: datetime) -> set[int]:
+        """Record readings, and their messages as settled; gives the messages that nobody else has settled meanwhile."""
 
     async def readings(self, group_no: int, start: datetime, end: datetime) -> list[tuple[int, Reading, str | None]]:
         """Number, reading and verdict of what was measured in [start, end), but for those with a fault."""

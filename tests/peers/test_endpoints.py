@@ -256,6 +256,26 @@ async def test_a_register_that_stays_low_is_taken_for_a_restarted_one(here):
     assert await here.pool.fetchval("select count(*) from meter_reading where quarantined_because is not null") == 0
 
 
+async def test_the_character_zero_harms_nobody(here):
+    nul = chr(0)
+    reading = {"asset_id": f"a{nul}b", "asset_category": "CHARGING", "energy_measurement": energy(Q0 - 1, 5.0)}
+    body = {"group_id": "g1", "measurements": [reading]}
+    complaint = {"message": nul, "forecasted_blocks": [{**block(Q0, 1), "start_time": nul}]}
+
+    taken = [
+        await post(f"{here.base_url}/update_asset_measurements", "one", body, X_Request_ID="1"),
+        await post(f"{here.base_url}/group_capacity_compliance_error", "one", complaint, X_Request_ID="2"),
+    ]
+    refused = [
+        await post(f"{here.base_url}/{message}", "one", {**MESSAGES[message], "group_id": nul})
+        for message in ("adjust_group_capacity_forecast", "update_group_measurements")
+    ]
+
+    assert [a.status_code for a in taken + refused] == [204, 204, 404, 404]
+    await settle_usage(UsageStore(here.pool), NOW)
+    assert await here.pool.fetchval("select asset_id from meter_reading") == "a\ufffdb"
+
+
 async def test_a_repeated_report_has_no_effect_and_another_under_its_id_is_refused(here):
     reading = energy(Q0 - 1, 5.0)
     answers = [await report(here, reading, X_Request_ID="m") for _ in range(2)]

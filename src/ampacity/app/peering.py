@@ -85,7 +85,12 @@ def build_peering(
         send_timeout_s=settings.send_timeout_s,
     )
     return Peering(
-        endpoint=endpoint, router=oscp_router(endpoint), desk=desk, sender=sender, client=client, woken=woken
+        endpoint=endpoint,
+        router=oscp_router(endpoint),
+        desk=desk,
+        sender=sender,
+        client=client,
+        woken=woken,
     )
 
 

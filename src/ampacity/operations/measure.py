@@ -1,8 +1,8 @@
 """Reports of use come in: many requests to one commit, each answered when it is durable."""
 
 import asyncio
-import contextlib
 from collections import deque
+from collections.abc import Sequence
 
 from ampacity.errors import AmpacityError, Conflict, NotFound, NotReady, Refused
 from ampacity.peers.types import UsageMessage, Verdict
@@ -38,18 +38,22 @@ class UsageDesk:
     async def _record(self) -> None:
         while self._waiting:
             taken = self._next()
-            try:
-                verdicts = await self._intake.add_messages([m for m, _ in taken], self._clock())
-            except BaseException as failed:
-                for _, answer in taken:
-                    if not answer.done():
-                        answer.set_exception(failed if isinstance(failed, Exception) else NotReady("shutting down"))
-                if not isinstance(failed, Exception):
-                    raise
-                continue
-            for (_, answer), verdict in zip(taken, verdicts, strict=True):
-                with contextlib.suppress(asyncio.InvalidStateError):  # its caller has gone
-                    answer.set_result(verdict)
+            if not await self._commit(taken) and len(taken) > 1:
+                for alone in taken:  # whatever is wrong with one of them shall harm no other
+                    await self._commit([alone])
+
+    async def _commit(self, taken: Sequence[tuple[UsageMessage, "asyncio.Future[Verdict]"]]) -> bool:
+        """Record messages in one commit and answer them; one that fails alone gets its error."""
+        try:
+            verdicts = await self._intake.add_messages([m for m, _ in taken], self._clock())
+        except Exception as failed:  # noqa: BLE001
+            # A supervisor of many callers: each of them gets the error of its own message.
+            if len(taken) == 1:
+                _answer(taken[0][1], failed)
+            return False
+        for (_, answer), verdict in zip(taken, verdicts, strict=True):
+            _answer(answer, verdict)
+        return True
 
     def _next(self) -> list[tuple[UsageMessage, "asyncio.Future[Verdict]"]]:
         """The next batch; a second message of the same id waits for the first one's fate."""
@@ -62,6 +66,15 @@ class UsageDesk:
             ids.add((message.token_hash, message.request_id))
             taken.append(self._waiting.popleft())
         return taken
+
+
+def _answer(answer: "asyncio.Future[Verdict]", what: Verdict | Exception) -> None:
+    if answer.done():  # its caller has gone
+        return
+    if isinstance(what, Exception):
+        answer.set_exception(what)
+    else:
+        answer.set_result(what)
 
 
 def refuse(verdict: Verdict) -> None:

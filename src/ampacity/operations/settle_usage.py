@@ -24,8 +24,9 @@ async def settle_usage(usage: Usage, now: datetime) -> int:
     """
     changed = 0
     while messages := await usage.unsettled(_MOST_MESSAGES):
-        rows = [row for message in messages for row in _rows(message)]
-        await usage.add_readings(rows, [m.message_no for m in messages], now)
+        read = [row for message in messages for row in _rows(message)]
+        ours = await usage.add_readings(read, [m.message_no for m in messages], now)
+        rows = [row for row in read if row.message_no in ours]
         touched: dict[int, list[datetime]] = defaultdict(list)
         faults: dict[int, int] = Counter(row.group_no for row in rows if row.fault)
         for row in rows:

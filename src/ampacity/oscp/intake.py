@@ -17,6 +17,7 @@ from ampacity.operations.measure import UsageDesk
 from ampacity.oscp.door import Door, message_id
 from ampacity.oscp.profiles import PeerProfile
 from ampacity.oscp.readings import asset_readings, group_readings
+from ampacity.oscp.values import text_from
 from ampacity.oscp.wire import UpdateAssetMeasurements, UpdateGroupMeasurements
 from ampacity.peers.metering import Reading
 from ampacity.peers.types import UsageMessage
@@ -56,7 +57,7 @@ async def take_usage(scope: Scope, receive: Receive, door: Door, usage: UsageDes
     await usage.take(
         UsageMessage(
             token_hash=token_hash,
-            group_id=group_id,
+            group_id=text_from(group_id),
             request_id=message_id(headers, content_hash),
             content_hash=content_hash,
             readings=_ENCODER.encode(found),

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from ampacity.errors import Unsuitable
 from ampacity.oscp.profiles import PeerProfile
-from ampacity.oscp.values import PHASE_NUMBERS, moment_from, number_from
+from ampacity.oscp.values import PHASE_NUMBERS, moment_from, number_from, text_from
 from ampacity.oscp.wire import AssetMeasurement, EnergyMeasurement, InstantaneousMeasurement
 from ampacity.peers.metering import Reading
 
@@ -22,13 +22,13 @@ def asset_readings(measurements: Sequence[AssetMeasurement], profile: PeerProfil
     """Readings of the registers, and samples of the power, of assets."""
     found = []
     for n, m in enumerate(measurements):
-        place = f"measurements[{n}]"
+        place, asset_id = f"measurements[{n}]", text_from(m.asset_id)
         if m.energy_measurement:
             at = f"{place}.energy_measurement"
-            found.append(_energy(m.energy_measurement, profile, at, m.asset_id, m.asset_category))
+            found.append(_energy(m.energy_measurement, profile, at, asset_id, m.asset_category))
         if m.instantaneous_measurement:
             at = f"{place}.instantaneous_measurement"
-            found.append(_instantaneous(m.instantaneous_measurement, profile, at, m.asset_id, m.asset_category))
+            found.append(_instantaneous(m.instantaneous_measurement, profile, at, asset_id, m.asset_category))
     return found
 
 

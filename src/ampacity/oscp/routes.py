@@ -31,7 +31,7 @@ from ampacity.oscp.guard import allowed_target
 from ampacity.oscp.intake import takes_usage
 from ampacity.oscp.profiles import PeerProfile, profile_of
 from ampacity.oscp.settings import OscpSettings
-from ampacity.oscp.values import moment_from
+from ampacity.oscp.values import moment_from, text_from
 from ampacity.oscp.wanted import wanted_power
 from ampacity.peers.session import has_registered
 from ampacity.peers.types import Caller, CapacityRequest, Complaint
@@ -150,7 +150,7 @@ class CapacityController(Controller):
             raise Unsuitable(
                 f"forecasted_blocks: {len(data.forecasted_blocks)} are more than {here.settings.blocks_limit}"
             )
-        group = await here.requests.connection(caller.peer.provider_no, data.group_id)
+        group = await here.requests.connection(caller.peer.provider_no, text_from(data.group_id))
         if group is None:
             raise NotFound("there is no such group")
         first, wanted_w = wanted_power(
@@ -182,11 +182,11 @@ class CapacityController(Controller):
         _registered(caller)
         body = await request.body()
         complaint = Complaint(
-            message=data.message,
+            message=text_from(data.message),
             request_id=id_of(request.headers, _hash(body)),
             content_hash=_hash(body),
-            correlation_id=request.headers.get("x-correlation-id", "")[:_LONGEST_ID] or None,
-            detail=msgspec.to_builtins(data.forecasted_blocks) if data.forecasted_blocks else None,
+            correlation_id=text_from(request.headers.get("x-correlation-id", ""))[:_LONGEST_ID] or None,
+            detail=_storable(data.forecasted_blocks) if data.forecasted_blocks else None,
         )
         await take_complaint(here.requests, caller.peer.provider_no, complaint, clock=here.clock, alarm=here.alarm)
 
@@ -221,6 +221,11 @@ def oscp_router(endpoint: Endpoint) -> Router:
 def _caller(request: Asked) -> Caller:
     caller: Caller = request.state.caller
     return caller
+
+
+def _storable(blocks: list[wire.ForecastedBlock]) -> object:
+    """Blocks as they stand, without the character 0, which PostgreSQL's JSON has not either."""
+    return msgspec.json.decode(msgspec.json.encode(blocks).replace(b"\\u0000", b"\\ufffd"))
 
 
 def _hash(body: bytes) -> bytes:

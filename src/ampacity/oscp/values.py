@@ -32,6 +32,11 @@ def time_text(moment: datetime, *, milliseconds: bool = False) -> str:
     return f"{utc:%Y-%m-%dT%H:%M:%S}{fraction}Z"
 
 
+def text_from(text: str) -> str:
+    """What a peer wrote, as a text that can be stored: PostgreSQL's has no character 0."""
+    return text.replace("\0", "\ufffd") if "\0" in text else text
+
+
 def moment_from(text: str, profile: PeerProfile, place: str) -> datetime:
     """An aware moment from what a peer wrote; without a zone it is in the zone of its profile.
 

@@ -45,12 +45,13 @@ class UsageStore:
         rows = await self._pool.fetch(sql("unsettled_usage"), limit)
         return [UnsettledMessage(**dict(row)) for row in rows]
 
-    async def add_readings(self, rows: Sequence[NewReading], messages: Sequence[int], at: datetime) -> None:
+    async def add_readings(self, rows: Sequence[NewReading], messages: Sequence[int], at: datetime) -> set[int]:
         async with self._pool.acquire() as connection, connection.transaction():
-            await connection.copy_records_to_table(
-                "meter_reading", columns=_READING, records=[_record(row) for row in rows]
-            )
-            await connection.execute(sql("mark_usage_settled"), list(messages), at)
+            taken = await connection.fetch(sql("mark_usage_settled"), list(messages), at)
+            ours = {row["message_no"] for row in taken}
+            records = [_record(row) for row in rows if row.message_no in ours]
+            await connection.copy_records_to_table("meter_reading", columns=_READING, records=records)
+        return ours
 
     async def readings(self, group_no: int, start: datetime, end: datetime) -> list[tuple[int, Reading, str | None]]:
         rows = await self._pool.fetch(sql("readings_of_group"), group_no, start, end)

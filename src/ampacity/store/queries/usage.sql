@@ -40,13 +40,14 @@ select message_no, group_no, received_at, readings
 from usage_message
 where settled_at is null
 order by message_no
-limit $1
-for update skip locked;
+limit $1;
 
 -- name: mark_usage_settled
+-- Each message is settled by one process: the others get nothing back.
 update usage_message
 set settled_at = $2
-where message_no = any ($1::bigint[]);
+where message_no = any ($1::bigint[]) and settled_at is null
+returning message_no;
 
 -- name: readings_of_group
 select reading_no, asset_id, category, quantity, phase, direction, energy_type, measured_at, since, value,
