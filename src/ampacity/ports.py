@@ -376,6 +376,10 @@ class RequestStore(Protocol):
         """What decided requests let groups hold in a window."""
         ...
 
+    async def follow(self, at: datetime) -> int:
+        """Note what has happened to decided requests by now: published, active, released, expired; gives how many."""
+        ...
+
     async def emergencies(self, at: datetime) -> Sequence[Emergency]:
         """What is imposed at a time."""
         ...

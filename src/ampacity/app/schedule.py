@@ -67,6 +67,7 @@ class Schedule:
             try:
                 if await decide_waiting(self.clock(), grid=self.store.grid, requests=self.store.requests):
                     self.wake_sender()
+                await self.store.requests.follow(self.clock())
             except AmpacityError as told:
                 _LOG.warning("%s", told)
             except Exception:  # noqa: BLE001
