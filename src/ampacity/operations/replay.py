@@ -7,7 +7,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from ampacity.allocation import RULE_VERSION
+from ampacity.allocation import RULE_VERSION, Order
 from ampacity.errors import NotReady
 from ampacity.network import Direction, ForecastKind, Network
 from ampacity.operations.adjust import DIRECTION_OF, decide_batch, situation_of
@@ -124,7 +124,8 @@ async def _request_table(
             bound_by=table.bound_by[list(groups)],
         )
         return same, groups
-    decided = decide_batch(situation_of(network, table, room, direction, record.made_at), batch)
+    order = Order(str(record.settings.get("order", Order.FAIR.value)))
+    decided = decide_batch(situation_of(network, table, room, direction, record.made_at), batch, order)
     return decided.table, decided.groups
 
 

@@ -1,10 +1,10 @@
 """How a publication cycle works; the sections `forecast` and `cycle` of the settings."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import msgspec
 
-from ampacity.allocation import Smoothing
+from ampacity.allocation import Order, Smoothing
 from ampacity.timegrid import QUARTERS_PER_HOUR
 
 
@@ -75,3 +75,26 @@ class CycleSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     @property
     def lease(self) -> timedelta:
         return timedelta(seconds=self.lease_s)
+
+
+class NegotiationSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How requests for more, or less, are decided."""
+
+    gate_s: float = 0.0
+    """Requests are collected for so long and decided together [s], counted from midnight UTC; 0: at once."""
+    instant_fraction: float = 0.05
+    """Asking for no more than this part of the contract, and giving back, need not wait for the gate."""
+    order: Order = Order.FAIR
+    """`fair`: by the filling; `first_come`: in the order of arrival, from what nobody holds."""
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.gate_s <= 86_400:
+            raise ValueError(f"gate_s is {self.gate_s}, must be from 0 to 86400")
+        if not 0 <= self.instant_fraction <= 1:
+            raise ValueError(f"instant_fraction is {self.instant_fraction}, must be from 0 to 1")
+
+    def is_due(self, received_at: datetime, now: datetime) -> bool:
+        """Whether a gate has closed since a request was received."""
+        if self.gate_s == 0:
+            return True
+        return received_at.timestamp() // self.gate_s < now.timestamp() // self.gate_s
