@@ -376,6 +376,10 @@ class RequestStore(Protocol):
         """What decided requests let groups hold in a window."""
         ...
 
+    async def follow(self, at: datetime) -> int:
+        """Note what has happened to decided requests by now: published, active, released, expired; gives how many."""
+        ...
+
     async def emergencies(self, at: datetime) -> Sequence[Emergency]:
         """What is imposed at a time."""
         ...
@@ -431,8 +435,31 @@ class ChainHead:
     hash: str
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AnswerCounts:
+    """What a provider asked for in a time, what it came to, and how long it waited for the answer."""
+
+    provider_no: int
+    asked: int
+    granted: int
+    partly: int
+    refused: int
+    returned: int
+    revoked: int
+    median_answer_s: float | None
+    slowest_answer_s: float | None
+
+
 class DecisionRecords(Protocol):
     """Decisions of the past, with their inputs as of then."""
+
+    async def cycle_slots(self, start: datetime, end: datetime) -> Sequence[datetime]:
+        """Decided quarter hours in [start, end)."""
+        ...
+
+    async def answer_counts(self, start: datetime, end: datetime) -> Sequence[AnswerCounts]:
+        """Requests received in [start, end), by provider."""
+        ...
 
     async def decision(self, decision_id: int) -> DecisionRecord:
         """A decision; NotFound where there is none."""

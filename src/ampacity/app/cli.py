@@ -12,6 +12,7 @@ from ampacity.app.commands import (
     cycle_command,
     demo_command,
     emergency_command,
+    fairness_command,
     import_command,
     migrate_command,
     proof_commands,
@@ -38,6 +39,7 @@ app.add_typer(peers, name="peers")
 app.command("backtest")(backtest_command)
 app.command("replay")(proof_commands.replay_decision)
 app.command("explain")(proof_commands.explain)
+app.command("fairness")(fairness_command.fairness)
 app.command("emergency")(emergency_command.emergency)
 app.command("simulate-provider")(simulate_provider)
 bench.command("allocation")(bench_allocation)

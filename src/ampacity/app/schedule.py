@@ -65,8 +65,9 @@ class Schedule:
         while True:
             self.asked.clear()
             try:
-                if await decide_waiting(self.clock(), grid=self.store.grid, requests=self.store.requests):
+                if await self._decide_requests():
                     self.wake_sender()
+                await self.store.requests.follow(self.clock())
             except AmpacityError as told:
                 _LOG.warning("%s", told)
             except Exception:  # noqa: BLE001
@@ -76,6 +77,10 @@ class Schedule:
                 await asyncio.wait_for(self.asked.wait(), _TRY_AGAIN_S)
             except TimeoutError:
                 continue
+
+    async def _decide_requests(self) -> int:
+        rules = self.settings.negotiation
+        return await decide_waiting(self.clock(), grid=self.store.grid, requests=self.store.requests, rules=rules)
 
     async def _cycle(self, slot: datetime) -> CycleRecord | None:
         """Decide a slot, or see that another server does; None: its time ran out."""

@@ -14,7 +14,7 @@ import msgspec
 
 from ampacity.errors import Unsuitable
 from ampacity.forecasting import ForecastSettings
-from ampacity.operations.settings import CycleSettings
+from ampacity.operations.settings import CycleSettings, NegotiationSettings
 from ampacity.oscp.settings import OscpSettings
 
 PREFIX = "AMPACITY_"
@@ -66,6 +66,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     server: ServerSettings = ServerSettings()
     forecast: ForecastSection = ForecastSection()
     cycle: CycleSettings = CycleSettings()
+    negotiation: NegotiationSettings = NegotiationSettings()
     oscp: OscpSettings = OscpSettings()
 
 

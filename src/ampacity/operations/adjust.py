@@ -6,9 +6,10 @@ from datetime import datetime
 
 import numpy as np
 
-from ampacity.allocation import Decisions, Reason, Requests, Status, decide_requests, element_load_w
+from ampacity.allocation import Decisions, Order, Reason, Requests, Status, decide_requests, element_load_w
 from ampacity.network import Direction, ForecastKind, Network
 from ampacity.operations.decide import KIND_OF, whole_watts
+from ampacity.operations.settings import NegotiationSettings
 from ampacity.ports import (
     CapacityTable,
     Floats,
@@ -29,13 +30,16 @@ DIRECTION_OF = {kind: direction for direction, kind in KIND_OF.items()}
 LEAST_GRANT_W = 70.0  # 0.1 A on three phases, the smallest step of a message
 
 
-async def decide_waiting(now: datetime, *, grid: GridStore, requests: RequestStore) -> int:
-    """Decide on every request that waits, all of a gate together; gives how many.
+async def decide_waiting(
+    now: datetime, *, grid: GridStore, requests: RequestStore, rules: NegotiationSettings | None = None
+) -> int:
+    """Decide on every request that is due, all of a gate together; gives how many.
 
     Each is answered by the forecast of its group that holds from now on, changed or not,
     with the request's id as correlation.  Of several requests of a group each is decided
     on top of the one before.
     """
+    rules = rules or NegotiationSettings()
     decided = 0
     while True:
         async with requests.gate() as gate:
@@ -43,33 +47,58 @@ async def decide_waiting(now: datetime, *, grid: GridStore, requests: RequestSto
             if not waiting:
                 return decided
             version, network = await grid.version(), await grid.network()
-            decided += await _decide_batch(gate, version, network, _first_of_each_group(waiting), now)
+            for kind in dict.fromkeys(r.kind for r in waiting):
+                batch = _first_of_each_group([r for r in waiting if r.kind is kind])
+                if count := await _decide_batch(gate, version, network, batch, now=now, rules=rules):
+                    break
+            else:
+                return decided  # those that are left wait for their gate
+            decided += count
 
 
 def _first_of_each_group(waiting: Sequence[WaitingRequest]) -> list[WaitingRequest]:
-    """The first request of each group among those of the same kind as the first of all."""
-    of_kind = [r for r in waiting if r.kind is waiting[0].kind]
+    """The first request of each group."""
     first: dict[int, WaitingRequest] = {}
-    for request in of_kind:
+    for request in waiting:
         first.setdefault(request.group_no, request)
     return list(first.values())
 
 
 async def _decide_batch(
-    gate: Gate, version: GridVersion, network: Network, batch: Sequence[WaitingRequest], now: datetime
+    gate: Gate,
+    version: GridVersion,
+    network: Network,
+    batch: Sequence[WaitingRequest],
+    *,
+    now: datetime,
+    rules: NegotiationSettings,
 ) -> int:
+    """Decide on those of a batch that are due, and write it; gives how many."""
     kind = batch[0].kind
     table = (await gate.capacities(len(network.groups), now)).get(kind)
     direction = DIRECTION_OF.get(kind)
     room = None if direction is None else await gate.headroom(direction, now)
-    async with gate.decide(now, {}) as writer:
+    situation = None
+    if table is not None and direction is not None and room is not None:
+        situation = situation_of(network, table, room, direction, now)
+        batch = [r for r in batch if rules.is_due(r.received_at, now) or _is_small(situation, r, rules)]
+    if not batch:
+        return 0
+    async with gate.decide(now, {"order": rules.order.value}) as writer:
         await writer.rests_on(version)
-        if table is None or direction is None or room is None:
+        if situation is None:
             await _refuse_all(writer, batch, table, _why_undecidable(kind, table), now)
         else:
-            await _write(writer, decide_batch(situation_of(network, table, room, direction, now), batch), now)
+            await _write(writer, decide_batch(situation, batch, rules.order), now)
         await writer.finish({"requests": [r.request_no for r in batch], "kind": kind.value}, {})
     return len(batch)
+
+
+def _is_small(situation: "Situation", request: WaitingRequest, rules: NegotiationSettings) -> bool:
+    """Whether it gives back, or asks for so little that it need not wait for the gate."""
+    contract_w = float(situation.network.contracted_w(situation.direction)[request.group_no])
+    more_w = _over(request, situation.window) - situation.held_w[request.group_no]
+    return bool(np.nanmax(more_w, initial=0.0) <= rules.instant_fraction * contract_w)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -101,7 +130,7 @@ def situation_of(
     )
 
 
-def _decide(situation: Situation, batch: Sequence[WaitingRequest]) -> Decisions:
+def _decide(situation: Situation, batch: Sequence[WaitingRequest], order: Order) -> Decisions:
     network = situation.network
     return decide_requests(
         Requests(
@@ -116,6 +145,7 @@ def _decide(situation: Situation, batch: Sequence[WaitingRequest]) -> Decisions:
         np.asarray(network.phase_share, np.float64),
         np.asarray(network.contracted_w(situation.direction), np.float64),
         firm_w=np.asarray(network.firm_w(situation.direction), np.float64),
+        order=order,
     )
 
 
@@ -141,9 +171,9 @@ class DecidedBatch:
     table: CapacityTable
 
 
-def decide_batch(situation: Situation, batch: Sequence[WaitingRequest]) -> DecidedBatch:
+def decide_batch(situation: Situation, batch: Sequence[WaitingRequest], order: Order = Order.FAIR) -> DecidedBatch:
     """Decide on a batch, at most one request of a group."""
-    decisions = _decide(situation, batch)
+    decisions = _decide(situation, batch, order)
     asking = [r.group_no for r in batch]
     wanted_w = np.stack([_over(r, situation.window) for r in batch])
     after_w = _useful(situation.held_w[asking], decisions.held_w[asking], wanted_w)

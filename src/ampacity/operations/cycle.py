@@ -12,7 +12,7 @@ import numpy as np
 from ampacity.errors import NotReady
 from ampacity.forecasting import ForecastSettings
 from ampacity.network import Direction, Network
-from ampacity.operations.decide import KIND_OF, Decided, Outlook, decide
+from ampacity.operations.decide import KIND_OF, Before, Decided, Outlook, decide
 from ampacity.operations.emergency import restrained
 from ampacity.operations.forecast import GROUPS_AT_ONCE, Plan, forecasts, make_plan
 from ampacity.operations.outlook import Gathered, kept_levels
@@ -98,9 +98,12 @@ async def _decide_slot(
             held = await _held(plan, ports.requests)
             connected = await ports.peers.connected_providers()  # who connects from now on is told after the commit
             imposed = await ports.requests.emergencies(slot)
+            told = await ports.cycles.newest_capacities(len(plan.network.groups), slot)
         outlook = restrained(outlook, plan.network, plan.limit_w, imposed)
         with stages.during("allocate"):
-            decided = await asyncio.to_thread(decide, plan.network, outlook, held)
+            decided = await asyncio.to_thread(
+                decide, plan.network, outlook, held, Before(capacities=told, rules=cycle.smoothing)
+            )
         with stages.during("write"):
             sent = await _write(writer, plan.network, outlook, decided, connected)
         await writer.finish(summarise(plan, gathered, decided, sent), stages.seconds)

@@ -1,12 +1,12 @@
 """From headroom to what every group may use: shares, fallbacks, optimum."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ampacity.allocation import Allocation, allocate, optimum, share_with_grants
+from ampacity.allocation import Allocation, Smoothing, allocate, optimum, share_with_grants, smooth
 from ampacity.network import Direction, ForecastKind, Network
 from ampacity.ports import CapacityTable, Floats, Held, Ints, Steps
 from ampacity.timegrid import QUARTERS_PER_DAY
@@ -40,17 +40,56 @@ class Decided:
         return next((t for t in self.tables if t.kind is kind), None)
 
 
-def decide(network: Network, outlook: Outlook, held: Mapping[Direction, Held]) -> Decided:
+@dataclass(frozen=True, kw_only=True)
+class Before:
+    """What was said before, and how steady to be; nothing was said by default."""
+
+    capacities: Mapping[ForecastKind, CapacityTable] = field(default_factory=dict)
+    rules: Smoothing = field(default_factory=Smoothing)
+
+
+def decide(network: Network, outlook: Outlook, held: Mapping[Direction, Held], before: Before) -> Decided:
     """Decide all kinds of capacity for all groups."""
     tables: list[CapacityTable] = []
     for direction in Direction:
         capacity_w, bound_by = share(network, outlook, direction, held[direction])
+        steady_w = _steady(network, outlook, direction, held[direction], before, capacity_w)
         tables.append(
-            CapacityTable(kind=KIND_OF[direction], steps=outlook.steps, capacity_w=capacity_w, bound_by=bound_by)
+            CapacityTable(kind=KIND_OF[direction], steps=outlook.steps, capacity_w=steady_w, bound_by=bound_by)
         )
     tables.append(_optimum(network, outlook, tables[0]))
     tables += [_fallback(network, outlook, direction) for direction in outlook.fallback_headroom_w]
     return Decided(tables=tuple(tables))
+
+
+def _steady(
+    network: Network, outlook: Outlook, direction: Direction, held: Held, before: Before, capacity_w: Floats
+) -> NDArray[np.float32]:
+    """The new capacities, but what was said before where that may stay."""
+    told = before.capacities.get(KIND_OF[direction])
+    if told is None or told.steps.quarters != outlook.steps.quarters:
+        return whole_watts(capacity_w)
+    shift = outlook.steps.first - told.steps.first
+    previous_w = np.full(capacity_w.shape, np.nan)
+    known = told.capacity_w[: len(capacity_w), max(shift, 0) : shift + outlook.steps.count]
+    if shift >= 0:
+        previous_w[: len(known), : known.shape[1]] = known
+    contract_w = network.contracted_w(direction).astype(np.float64)
+    phases = (network.phase_share > 0).sum(axis=1)
+    most_w = np.fmin(contract_w[:, None], held.returned_w)
+    smoothed_w = smooth(
+        capacity_w.astype(np.float64),
+        np.minimum(previous_w, most_w),  # not known stays not known
+        headroom_w=outlook.headroom_w[direction].astype(np.float64),
+        parent=network.parent,
+        element=network.element,
+        phase_share=network.phase_share.astype(np.float64),
+        contracted_w=contract_w,
+        one_ampere_w=network.phase_voltage_v[network.element] * phases,
+        granted_w=held.granted_w.astype(np.float64),
+        rules=before.rules,
+    )
+    return whole_watts(smoothed_w)
 
 
 def share(network: Network, outlook: Outlook, direction: Direction, held: Held) -> tuple[Floats, Ints]:

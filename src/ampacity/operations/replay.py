@@ -3,15 +3,17 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from ampacity.allocation import RULE_VERSION
+from ampacity.allocation import RULE_VERSION, Order
 from ampacity.errors import NotReady
 from ampacity.network import Direction, ForecastKind, Network
 from ampacity.operations.adjust import DIRECTION_OF, decide_batch, situation_of
-from ampacity.operations.decide import KIND_OF, Outlook, decide
+from ampacity.operations.decide import KIND_OF, Before, Outlook, decide
 from ampacity.operations.emergency import lowered
+from ampacity.operations.settings import CycleSettings
 from ampacity.ports import CapacityTable, DecisionRecord, DecisionRecords, Floats, Held, StoredCapacities
 from ampacity.timegrid import Window
 
@@ -62,7 +64,7 @@ async def replay(decision_id: int, records: DecisionRecords) -> Replayed:
 
 async def cycle_inputs(
     record: DecisionRecord, network: Network, records: DecisionRecords
-) -> tuple[Outlook, dict[Direction, Held]]:
+) -> tuple[Outlook, dict[Direction, Held], Before]:
     """What the shares of a cycle were computed from."""
     room = {d: await records.headroom(record.decision_id, d.value) for d in Direction}
     pool = {d: await records.headroom(record.decision_id, f"pool_{d.value}") for d in Direction}
@@ -82,7 +84,10 @@ async def cycle_inputs(
         need_wh=record.need_wh,
     )
     groups, known = len(network.groups), record.decisions_up_to
-    return outlook, {d: await records.held_at(KIND_OF[d], groups, window, known) for d in Direction}
+    held = {d: await records.held_at(KIND_OF[d], groups, window, known) for d in Direction}
+    settings = msgspec.convert(record.settings["cycle"], CycleSettings)
+    told = await records.capacities_at(groups, record.made_at, known)
+    return outlook, held, Before(capacities=told, rules=settings.smoothing)
 
 
 async def _emergency_tables(
@@ -119,7 +124,8 @@ async def _request_table(
             bound_by=table.bound_by[list(groups)],
         )
         return same, groups
-    decided = decide_batch(situation_of(network, table, room, direction, record.made_at), batch)
+    order = Order(str(record.settings.get("order", Order.FAIR.value)))
+    decided = decide_batch(situation_of(network, table, room, direction, record.made_at), batch, order)
     return decided.table, decided.groups
 
 

@@ -1,9 +1,10 @@
 """How a publication cycle works; the sections `forecast` and `cycle` of the settings."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import msgspec
 
+from ampacity.allocation import Order, Smoothing
 from ampacity.timegrid import QUARTERS_PER_HOUR
 
 
@@ -28,6 +29,12 @@ class CycleSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     """How much history a fit reads [days]."""
     usual_need_h: float = 3.0
     """Expected daily energy of a group of which no use is known: so many hours at its contract [h]."""
+    frozen_quarters: int = 2
+    """Capacities of so many coming quarters change only for safety or on request."""
+    dead_band_fraction: float = 0.02
+    """Rises below this part of a capacity, or below 1 A, are not told."""
+    rise_fraction: float = 0.2
+    """The most that a capacity rises from one cycle to the next, as a part of the contract; 1: no limit."""
     lease_s: float = 120.0
     """How long a server may work on a cycle before another one takes it over [s]."""
 
@@ -42,6 +49,9 @@ class CycleSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
             "refit_after_days": self.refit_after_days > 0,
             "history_days": self.history_days >= 14,
             "usual_need_h": self.usual_need_h >= 0,
+            "frozen_quarters": 0 <= self.frozen_quarters <= 96,
+            "dead_band_fraction": 0 <= self.dead_band_fraction <= 1,
+            "rise_fraction": 0 < self.rise_fraction <= 1,
             "lease_s": self.lease_s > 0,
         }
         for name, holds in rules.items():
@@ -54,5 +64,37 @@ class CycleSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
         return self.horizon_h * QUARTERS_PER_HOUR
 
     @property
+    def smoothing(self) -> Smoothing:
+        """How steady capacities are from one cycle to the next."""
+        return Smoothing(
+            frozen_quarters=self.frozen_quarters,
+            dead_band_fraction=self.dead_band_fraction,
+            rise_fraction=self.rise_fraction,
+        )
+
+    @property
     def lease(self) -> timedelta:
         return timedelta(seconds=self.lease_s)
+
+
+class NegotiationSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How requests for more, or less, are decided."""
+
+    gate_s: float = 0.0
+    """Requests are collected for so long and decided together [s], counted from midnight UTC; 0: at once."""
+    instant_fraction: float = 0.05
+    """Asking for no more than this part of the contract, and giving back, need not wait for the gate."""
+    order: Order = Order.FAIR
+    """`fair`: by the filling; `first_come`: in the order of arrival, from what nobody holds."""
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.gate_s <= 86_400:
+            raise ValueError(f"gate_s is {self.gate_s}, must be from 0 to 86400")
+        if not 0 <= self.instant_fraction <= 1:
+            raise ValueError(f"instant_fraction is {self.instant_fraction}, must be from 0 to 1")
+
+    def is_due(self, received_at: datetime, now: datetime) -> bool:
+        """Whether a gate has closed since a request was received."""
+        if self.gate_s == 0:
+            return True
+        return received_at.timestamp() // self.gate_s < now.timestamp() // self.gate_s

@@ -9,6 +9,7 @@ import numpy as np
 from ampacity.errors import NotFound
 from ampacity.network import PHASES, ForecastKind, Network
 from ampacity.ports import (
+    AnswerCounts,
     BrokenLink,
     CapacityTable,
     ChainHead,
@@ -53,6 +54,12 @@ class PostgresRecords:
             decisions_up_to=row["decisions_up_to"] or 0,
             need_wh=need_wh,
         )
+
+    async def cycle_slots(self, start: datetime, end: datetime) -> Sequence[datetime]:
+        return [r["slot"] for r in await self._pool.fetch(sql("cycle_slots"), start, end)]
+
+    async def answer_counts(self, start: datetime, end: datetime) -> Sequence[AnswerCounts]:
+        return [AnswerCounts(**r) for r in await self._pool.fetch(sql("answer_counts"), start, end)]
 
     async def network_at(self, grid: GridVersion) -> Network:
         return network_of(

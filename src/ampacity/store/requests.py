@@ -32,6 +32,13 @@ class PostgresRequests:
         rows = await self._pool.fetch(sql("running_outcomes"), kind.value, window.first, window.end, None)
         return lay_outcomes(rows, groups, window)
 
+    async def follow(self, at: datetime) -> int:
+        async with self._pool.acquire() as connection, connection.transaction():
+            noted = 0
+            for step in ("note_published", "note_active", "note_released", "note_expired"):
+                noted += len(await connection.fetch(sql(step), at, quarter_at(at)))
+            return noted
+
     async def emergencies(self, at: datetime) -> Sequence[Emergency]:
         return [Emergency(**r) for r in await self._pool.fetch(sql("running_emergencies"), at)]
 

@@ -92,3 +92,24 @@ select seq, decision_id, hash from decision_chain order by seq desc limit 1;
 
 -- name: newest_decisions
 select decision_id from decision where decision_id <= $1 order by decision_id desc limit $2;
+
+-- name: cycle_slots
+select slot from cycle where slot >= $1 and slot < $2 and decision_id is not null order by slot;
+
+-- name: answer_counts
+-- Requests received in [$1, $2) by provider; the time to the answer is that of the wall.
+select r.provider_no, count(*)::int as asked,
+    (count(*) filter (where e.step = 'granted'))::int as granted,
+    (count(*) filter (where e.step = 'partly'))::int as partly,
+    (count(*) filter (where e.step = 'refused'))::int as refused,
+    (count(*) filter (where e.step = 'returned'))::int as returned,
+    (count(*) filter (where exists (
+        select from request_event v where v.request_no = r.request_no and v.step = 'revoked')))::int as revoked,
+    percentile_cont(0.5) within group (order by extract(epoch from e.recorded_at - r.recorded_at)::double precision)
+        as median_answer_s,
+    max(extract(epoch from e.recorded_at - r.recorded_at)::double precision) as slowest_answer_s
+from capacity_request r
+left join request_event e on e.request_no = r.request_no and e.step in ('granted', 'partly', 'refused', 'returned')
+where r.received_at >= $1 and r.received_at < $2
+group by r.provider_no
+order by r.provider_no;

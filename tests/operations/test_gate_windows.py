@@ -1,0 +1,59 @@
+"""Requests wait for their gate, small ones and returns do not; the policy may be first come first served."""
+
+from datetime import timedelta
+
+from ampacity.allocation import Order
+from ampacity.operations.adjust import decide_waiting
+from ampacity.operations.replay import replay
+from ampacity.operations.settings import NegotiationSettings
+from ampacity.store.records import PostgresRecords
+from tests.operations.test_adjust import AT, HARBOUR, NORTH, Bench, bench  # noqa: F401
+
+MINUTE = timedelta(minutes=1)
+
+
+async def decide(bench: Bench, at, **rules) -> int:  # noqa: F811
+    return await decide_waiting(at, grid=bench.on.grid, requests=bench.on.requests, rules=NegotiationSettings(**rules))
+
+
+async def test_what_is_asked_in_a_window_is_decided_together_at_its_end(bench):  # noqa: F811
+    await bench.ask(NORTH, 40_000, at=AT)
+    assert await decide(bench, AT + MINUTE, gate_s=300) == 0
+
+    await bench.ask(HARBOUR, 40_000, at=AT + 2 * MINUTE)
+    assert await decide(bench, AT + 5 * MINUTE, gate_s=300) == 2
+
+    capacity_w = await bench.capacity_w(AT + 5 * MINUTE)
+    assert abs(capacity_w[NORTH, 1] - capacity_w[HARBOUR, 1]) <= 1
+
+
+async def test_a_return_does_not_wait(bench):  # noqa: F811
+    await bench.ask(NORTH, 40_000, at=AT)
+    await bench.ask(HARBOUR, 100, at=AT)
+
+    assert await decide(bench, AT + MINUTE, gate_s=86_400) == 1
+
+    assert [(g, s) for g, s, _ in await bench.story()] == [(HARBOUR, "returned")]
+
+
+async def test_a_little_more_does_not_wait(bench):  # noqa: F811
+    little_w = float((await bench.capacity_w())[2, :4].max()) + 1_000
+    await bench.ask(2, little_w, at=AT)
+
+    assert await decide(bench, AT + MINUTE, gate_s=86_400, instant_fraction=0.05) == 1
+
+
+async def test_first_come_first_served_is_a_policy_and_can_be_replayed(bench):  # noqa: F811
+    await bench.ask(2, 0, at=AT)
+    await decide(bench, AT)
+    await bench.ask(NORTH, 40_000, at=AT)
+    await bench.ask(HARBOUR, 40_000, at=AT)
+    before_w = await bench.capacity_w()
+
+    assert await decide(bench, AT, order=Order.FIRST_COME) == 2
+
+    after_w = await bench.capacity_w()
+    assert (after_w[NORTH] >= before_w[NORTH]).all()
+    assert (after_w[HARBOUR] == before_w[HARBOUR]).all()
+    for row in await bench.pool.fetch("select decision_id from decision"):
+        assert (await replay(row["decision_id"], PostgresRecords(bench.pool))).is_equal
