@@ -149,7 +149,8 @@ def _carried(
     if previous is None or previous.settings.experts != designs.settings.experts or not len(rows):
         return _Before(model=None, position=position)
     updated = update(previous, history, designs.weather, designs=designs, workers=workers)
-    position[updated.element * 3 + updated.phase] = np.arange(len(updated.element))
+    still = updated.element < len(history.load_w)
+    position[(updated.element * 3 + updated.phase)[still]] = np.flatnonzero(still)
     return _Before(model=updated, position=position)
 
 
