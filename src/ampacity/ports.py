@@ -3,7 +3,7 @@
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import Literal, Protocol
 from uuid import UUID
 
@@ -71,6 +71,28 @@ class WeatherRows(Protocol):
     def global_radiation_w_m2(self) -> Floats: ...
     @property
     def wind_speed_m_s(self) -> Floats: ...
+
+
+class WeatherSource(Protocol):
+    """Where weather comes from; places are (latitude, longitude) [degrees]."""
+
+    async def forecast(self, places: Sequence[tuple[float, float]], now: datetime) -> WeatherRows:
+        """The newest forecast.
+
+        Raises:
+            Unreachable, Refused: it does not answer, or refuses.
+        """
+        ...
+
+    async def forecast_of_the_day_before(
+        self, places: Sequence[tuple[float, float]], first: date, last: date
+    ) -> WeatherRows:
+        """For past days what had been forecast a day before.
+
+        Raises:
+            Unreachable, Refused: as `forecast`.
+        """
+        ...
 
 
 class Input(Protocol):
@@ -142,6 +164,14 @@ class GridStore(Protocol):
 
     async def load_span(self, subject: Subject = "element") -> Window | None:
         """The window that holds all stored values; None where there is none."""
+        ...
+
+    async def take_in_weather(self, rows: WeatherRows) -> int:
+        """Store weather, each issue beside those before; gives how many values were new.
+
+        Raises:
+            Unsuitable: it contradicts what is stored for the same place, time and issue.
+        """
         ...
 
     async def weather(self, window: Window, known_at: datetime) -> Weather:

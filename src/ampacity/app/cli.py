@@ -16,6 +16,7 @@ from ampacity.app.commands import (
     migrate_command,
     proof_commands,
     serve_command,
+    weather_command,
 )
 from ampacity.app.commands.bench_command import bench
 from ampacity.app.commands.peers_command import peers
@@ -35,6 +36,8 @@ app.command("migrate")(migrate_command.migrate)
 app.command("import")(import_command.import_folder)
 app.command("cycle")(cycle_command.cycle)
 app.add_typer(peers, name="peers")
+app.command("serve")(serve_command.serve)
+app.command("weather")(weather_command.weather)
 app.command("backtest")(backtest_command)
 app.command("replay")(proof_commands.replay_decision)
 app.command("explain")(proof_commands.explain)

@@ -5,7 +5,8 @@ place, a list of them for several; a missing value is null; a refused request is
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import date, datetime
 
@@ -133,6 +134,13 @@ class OpenMeteo:
             if answer.status_code != TOO_MANY and answer.status_code < SERVER_FAULT:
                 raise Refused(f"{url} refuses the request: {told}")
         raise Unreachable(f"{url} does not answer: {told}")
+
+
+@asynccontextmanager
+async def open_meteo(settings: OpenMeteoSettings) -> AsyncIterator[OpenMeteo]:
+    """Open-Meteo with connections of its own."""
+    async with httpx.AsyncClient() as client:
+        yield OpenMeteo(client=client, settings=settings)
 
 
 def _decoded(url: str, body: bytes) -> list[_Answer]:
