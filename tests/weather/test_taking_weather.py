@@ -81,6 +81,17 @@ async def test_files_of_a_drop_folder_are_taken_in(pool, tmp_path):
     assert "900" in (tmp_path / "refused" / "wrong.csv.reasons.txt").read_text()
 
 
+async def test_the_command_asks_the_service_that_is_set(pool):
+    grid = PostgresGrid(pool)
+    await store_network(grid, network((52.1, 5.3)))
+    async with serving((200, JSON, answer())) as (source, _, _):
+        settings = Settings(weather=WeatherSection(source="open-meteo"), open_meteo=source.settings)
+
+        told = await take_weather(SimpleNamespace(grid=grid), settings)
+
+    assert told == ["Open-Meteo: 4 values added"]
+
+
 def test_without_a_source_there_is_nothing_to_take():
     with pytest.raises(NotReady, match="no weather source is set"):
         asyncio.run(take_weather(SimpleNamespace(grid=None), Settings()))
