@@ -1,6 +1,6 @@
 """What the operations need of the outside world."""
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ampacity.forecasting import LoadForecast, Weather
+from ampacity.forecasting.quality import ForecastScore
 from ampacity.network import Direction, ForecastKind, Network
 from ampacity.peers.metering import NewReading, Reading, UnsettledMessage
 from ampacity.peers.session import PeerEvent
@@ -306,6 +307,24 @@ class CycleStore(Protocol):
 
     async def fallback_made_at(self, before: datetime) -> datetime | None:
         """When the newest fallback was decided, at or before a time."""
+        ...
+
+
+class ForecastQuality(Protocol):
+    """Forecasts of decided cycles, and their scores."""
+
+    async def unscored_slots(self, since: datetime, before: datetime) -> list[datetime]:
+        """The cycles to score between two times: the first of every six hours that has no score yet."""
+        ...
+
+    def forecasts_of(self, slot: datetime) -> AsyncIterator[tuple[int, LoadForecast]]:
+        """What a cycle forecast: the number of a block's first element and its quantiles."""
+        ...
+
+    async def keep_score(self, slot: datetime, first_no: int, score: ForecastScore) -> None: ...
+
+    async def scores(self, since: datetime) -> list[tuple[int, ForecastScore]]:
+        """All scores of cycles from a time on, with the number of each block's first element."""
         ...
 
 
