@@ -1,9 +1,9 @@
 """What the operations need of the outside world."""
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import Literal, Protocol
 from uuid import UUID
 
@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ampacity.forecasting import LoadForecast, Weather
+from ampacity.forecasting.quality import ForecastScore
 from ampacity.network import Direction, ForecastKind, Network
 from ampacity.peers.metering import NewReading, Reading, UnsettledMessage
 from ampacity.peers.session import PeerEvent
@@ -71,6 +72,28 @@ class WeatherRows(Protocol):
     def global_radiation_w_m2(self) -> Floats: ...
     @property
     def wind_speed_m_s(self) -> Floats: ...
+
+
+class WeatherSource(Protocol):
+    """Where weather comes from; places are (latitude, longitude) [degrees]."""
+
+    async def forecast(self, places: Sequence[tuple[float, float]], now: datetime) -> WeatherRows:
+        """The newest forecast.
+
+        Raises:
+            Unreachable, Refused: it does not answer, or refuses.
+        """
+        ...
+
+    async def forecast_of_the_day_before(
+        self, places: Sequence[tuple[float, float]], first: date, last: date
+    ) -> WeatherRows:
+        """For past days what had been forecast a day before.
+
+        Raises:
+            Unreachable, Refused: as `forecast`.
+        """
+        ...
 
 
 class Input(Protocol):
@@ -142,6 +165,14 @@ class GridStore(Protocol):
 
     async def load_span(self, subject: Subject = "element") -> Window | None:
         """The window that holds all stored values; None where there is none."""
+        ...
+
+    async def take_in_weather(self, rows: WeatherRows) -> int:
+        """Store weather, each issue beside those before; gives how many values were new.
+
+        Raises:
+            Unsuitable: it contradicts what is stored for the same place, time and issue.
+        """
         ...
 
     async def weather(self, window: Window, known_at: datetime) -> Weather:
@@ -276,6 +307,24 @@ class CycleStore(Protocol):
 
     async def fallback_made_at(self, before: datetime) -> datetime | None:
         """When the newest fallback was decided, at or before a time."""
+        ...
+
+
+class ForecastQuality(Protocol):
+    """Forecasts of decided cycles, and their scores."""
+
+    async def unscored_slots(self, since: datetime, before: datetime) -> list[datetime]:
+        """The cycles to score between two times: the first of every six hours that has no score yet."""
+        ...
+
+    def forecasts_of(self, slot: datetime) -> AsyncIterator[tuple[int, LoadForecast]]:
+        """What a cycle forecast: the number of a block's first element and its quantiles."""
+        ...
+
+    async def keep_score(self, slot: datetime, first_no: int, score: ForecastScore) -> None: ...
+
+    async def scores(self, since: datetime) -> list[tuple[int, ForecastScore]]:
+        """All scores of cycles from a time on, with the number of each block's first element."""
         ...
 
 

@@ -16,7 +16,9 @@ from ampacity.app.commands import (
     import_command,
     migrate_command,
     proof_commands,
+    quality_command,
     serve_command,
+    weather_command,
 )
 from ampacity.app.commands.bench_command import bench
 from ampacity.app.commands.peers_command import peers
@@ -36,6 +38,8 @@ app.command("migrate")(migrate_command.migrate)
 app.command("import")(import_command.import_folder)
 app.command("cycle")(cycle_command.cycle)
 app.add_typer(peers, name="peers")
+app.command("weather")(weather_command.weather)
+app.command("forecast-quality")(quality_command.quality)
 app.command("backtest")(backtest_command)
 app.command("replay")(proof_commands.replay_decision)
 app.command("explain")(proof_commands.explain)

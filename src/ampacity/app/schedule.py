@@ -13,6 +13,7 @@ from ampacity.errors import AmpacityError, Conflict, NotReady
 from ampacity.operations.adjust import decide_waiting
 from ampacity.operations.cycle import run_cycle
 from ampacity.operations.learn import learn
+from ampacity.operations.score_forecasts import score_forecasts
 from ampacity.ports import CycleRecord
 from ampacity.timegrid import QUARTER, floor_quarter
 
@@ -53,6 +54,14 @@ class Schedule:
                     floor_quarter(self.clock()),
                     grid=self.store.grid,
                     cycles=self.store.cycles,
+                    forecast=self.settings.forecast.build(),
+                    cycle=self.settings.cycle,
+                )
+                await score_forecasts(
+                    floor_quarter(self.clock()),
+                    grid=self.store.grid,
+                    cycles=self.store.cycles,
+                    quality=self.store.quality,
                     forecast=self.settings.forecast.build(),
                     cycle=self.settings.cycle,
                 )

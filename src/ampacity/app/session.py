@@ -14,6 +14,7 @@ from ampacity.store.migrations import migrate, pending
 from ampacity.store.peers import PeerStore
 from ampacity.store.pool import Pool, connect
 from ampacity.store.postgres import PostgresCycles, PostgresGrid
+from ampacity.store.quality import QualityStore
 from ampacity.store.requests import PostgresRequests
 from ampacity.store.usage import UsageStore
 
@@ -31,6 +32,10 @@ class Store:
     @cached_property
     def cycles(self) -> PostgresCycles:
         return PostgresCycles(self.pool)
+
+    @cached_property
+    def quality(self) -> QualityStore:
+        return QualityStore(self.pool)
 
     @cached_property
     def requests(self) -> PostgresRequests:

@@ -7,7 +7,7 @@ import os
 import tomllib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, get_args, get_origin
+from typing import Any, Literal, get_args, get_origin
 from zoneinfo import ZoneInfo
 
 import msgspec
@@ -16,6 +16,7 @@ from ampacity.errors import Unsuitable
 from ampacity.forecasting import ForecastSettings
 from ampacity.operations.settings import CycleSettings, NegotiationSettings
 from ampacity.oscp.settings import OscpSettings
+from ampacity.weather import OpenMeteoSettings
 
 PREFIX = "AMPACITY_"
 DEFAULT_FILE = "ampacity.toml"
@@ -59,6 +60,15 @@ class ForecastSection(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
         return ForecastSettings(zone=ZoneInfo(self.zone), country=self.country or None, risk=self.risk)
 
 
+class WeatherSection(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Where weather comes from."""
+
+    source: Literal["", "open-meteo"] = ""
+    """A service to fetch forecasts from; empty: none."""
+    drop_folder: str = ""
+    """A folder into which files of weather are put; empty: none."""
+
+
 class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """All settings by section."""
 
@@ -68,6 +78,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     cycle: CycleSettings = CycleSettings()
     negotiation: NegotiationSettings = NegotiationSettings()
     oscp: OscpSettings = OscpSettings()
+    weather: WeatherSection = WeatherSection()
+    open_meteo: OpenMeteoSettings = OpenMeteoSettings()
 
 
 def load_settings(file: Path | None, environment: Mapping[str, str]) -> Settings:

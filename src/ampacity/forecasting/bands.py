@@ -26,9 +26,10 @@ from ampacity.forecasting.tracking import (
 from ampacity.forecasting.types import Bools, Floats, Floats32, Ints
 from ampacity.timegrid import QUARTERS_PER_DAY, QUARTERS_PER_HOUR, Window
 
-STALE_WIDENING = 1.5  # margin of a forecast whose weather is missing, over its usual one
+STALE_WIDENING = 1.8  # margin where the weather of the days before stands in for what is missing, over its usual one
 REACH = 2 * LEADS[-1]  # quarters after which a new measurement changes nothing
 NEVER = -10_000
+BELIEVED = 8.0  # usual errors: a newest error is believed up to that size, be it a spike or a fault in the grid
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,6 +83,7 @@ def _news(view: View, origin: int) -> _News:
     at = np.arange(QUARTERS_PER_DAY)
     newest = np.where(known[:, 1], at, NEVER).max(axis=1)
     error = np.where(newest >= 0, relative[np.arange(len(newest)), 1, np.maximum(newest, 0)], 0)
+    error = np.clip(error, -BELIEVED, BELIEVED)
     return _News(at=newest, error=error.astype(np.float32), burst=_burst_level(view, errors, known, relative, newest))
 
 

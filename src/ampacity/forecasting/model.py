@@ -10,6 +10,7 @@ from ampacity.forecasting.calibration import Calibration
 from ampacity.forecasting.designs import Designs
 from ampacity.forecasting.expert import Fitted
 from ampacity.forecasting.experts import EXPERTS, shares
+from ampacity.forecasting.faults import level_shift, without_faults
 from ampacity.forecasting.panel import Panel, Shared, days_window, fill_holes, whole_days
 from ampacity.forecasting.prior import Prior, fit_prior
 from ampacity.forecasting.tracking import Track, learn_day, new_track, rescaled, track_of
@@ -78,7 +79,7 @@ def fit(
     designs = designs or Designs(weather, settings)
     first, end = whole_days(history.window, settings.day_start_quarter)
     first = max(first, end - settings.training_days)
-    y_w = _days_of(history, first, end, settings)
+    y_w = levelled(_days_of(without_faults(history), first, end, settings))
     days = np.isfinite(y_w).mean(axis=2).sum(axis=1) if end > first else np.zeros(len(y_w))
     start = _start_day(y_w, first)
     enough = (days >= settings.minimum_days) & (end - start >= settings.minimum_days)
@@ -149,7 +150,8 @@ def _carried(
     if previous is None or previous.settings.experts != designs.settings.experts or not len(rows):
         return _Before(model=None, position=position)
     updated = update(previous, history, designs.weather, designs=designs, workers=workers)
-    position[updated.element * 3 + updated.phase] = np.arange(len(updated.element))
+    still = updated.element < len(history.load_w)
+    position[(updated.element * 3 + updated.phase)[still]] = np.flatnonzero(still)
     return _Before(model=updated, position=position)
 
 
@@ -220,10 +222,11 @@ def update(
     if begin >= end or not len(model.element):
         return replace(model, learnt_day=max(end, model.learnt_day))
     first = max(first, begin - RECENT_DAYS)
+    clean = without_faults(recent)
 
     def learn(rows: Ints) -> Track:
         shared = designs.shared(int(model.cell[rows[0]]), first, end)
-        y_w = _days_of(recent, first, end, model.settings)[model.element[rows] * 3 + model.phase[rows]]
+        y_w = _days_of(clean, first, end, model.settings)[model.element[rows] * 3 + model.phase[rows]]
         panel = make_panel(y_w / model.scale_w[rows, None, None], shared)
         forecasts = np.stack([EXPERTS[n].forecast(f, panel, begin, end) for n, f in fitted_of(model, rows).items()])
         return _learn_days(track_of(model.track, rows), panel, forecasts, begin, model.settings)
@@ -263,6 +266,19 @@ def calibration_refits(first: int, end: int, settings: ForecastSettings) -> list
     if len(usable) < settings.calibration_weeks and earliest < end:
         usable = [earliest, *usable]
     return [*usable, end]
+
+
+def levelled(y_w: Floats32) -> Floats32:
+    """Days before a lasting jump moved to the level after it: the shape stays, the old level is forgotten."""
+    known = np.isfinite(y_w)
+    count = known.sum(axis=2)
+    mean = np.where(count > QUARTERS_PER_DAY // 2, np.where(known, y_w, 0).sum(axis=2) / np.maximum(count, 1), np.nan)
+    day, size = level_shift(mean)
+    if not day.any():
+        return y_w
+    before = np.arange(y_w.shape[1])[None] < day[:, None]
+    found: Floats32 = y_w + (before * size[:, None]).astype(np.float32)[..., None]
+    return found
 
 
 def robust_scale(raw: Floats32) -> Floats32:

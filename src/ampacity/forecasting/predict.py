@@ -8,6 +8,7 @@ from ampacity.forecasting.bands import View, quantiles
 from ampacity.forecasting.calibration import DELAY_BANDS
 from ampacity.forecasting.designs import Designs
 from ampacity.forecasting.experts import EXPERTS, shares
+from ampacity.forecasting.faults import without_faults
 from ampacity.forecasting.model import RECENT_DAYS, ForecastModel, chunks_of, fitted_of, make_panel
 from ampacity.forecasting.panel import Panel, Shared, whole_days
 from ampacity.forecasting.prior import prior_band
@@ -96,12 +97,13 @@ def forecast_days(
     first = min(first, day - 2)
     load = np.empty((len(model.element), end - day + 1, QUARTERS_PER_DAY), np.float32)
     weather_free = np.zeros(len(model.element), bool)
+    clean = without_faults(recent)
 
     def forecast(rows: Ints) -> None:
         cell = int(model.cell[rows[0]])
         shared = designs.shared(cell, first, end)
         start = day * QUARTERS_PER_DAY + model.settings.day_start_quarter
-        before = _aligned(recent, model.element[rows] * 3 + model.phase[rows], start, shared.design.window)
+        before = _aligned(clean, model.element[rows] * 3 + model.phase[rows], start, shared.design.window)
         panel = make_panel(_by_day(before) / model.scale_w[rows, None, None], shared)
         load[rows] = _mixed(model, rows, panel, day)
         weather_free[rows] = _lacks_weather(model, rows, shared, window, weather)

@@ -27,7 +27,7 @@ from ampacity.network.settling import Settled, known_use, settle
 from ampacity.operations.settings import CycleSettings
 from ampacity.operations.stages import Stages
 from ampacity.ports import CycleStore, Floats, GridStore, Ints, KeptModel
-from ampacity.timegrid import QUARTERS_PER_DAY, QUARTERS_PER_HOUR, Window, quarter_at
+from ampacity.timegrid import QUARTERS_PER_DAY, QUARTERS_PER_HOUR, Window, moment_of, quarter_at
 
 ELEMENTS_PER_BLOCK = 512
 RECENT_DAYS = 16  # what a forecast needs of the past when its model is fitted already
@@ -199,7 +199,22 @@ def weather_window(origin: int, settings: CycleSettings) -> Window:
     return Window(origin - past, past + max(settings.horizon, 2 * QUARTERS_PER_DAY))
 
 
-def fitted(plan: Plan, block: range, settled: Settled, window: Window, previous: bytes | None) -> bytes:
+async def issued_designs(plan: Plan, grid: GridStore) -> Designs:
+    """Designs of the weather as it was known when yesterday began: what yesterday's errors are to be judged with."""
+    first = plan.forecast.day_start_quarter
+    today = (plan.origin - first) // QUARTERS_PER_DAY * QUARTERS_PER_DAY + first
+    window = weather_window(plan.origin, plan.cycle)
+    return Designs(await grid.weather(window, moment_of(today - QUARTERS_PER_DAY)), plan.forecast)
+
+
+def fitted(
+    plan: Plan,
+    block: range,
+    settled: Settled,
+    window: Window,
+    previous: bytes | None,
+    issued: Designs | None = None,
+) -> bytes:
     """Fit a block's model; its margins are carried on from a previous one."""
     model = fit(
         LoadHistory(window=window, load_w=settled.load_w),
@@ -208,15 +223,16 @@ def fitted(plan: Plan, block: range, settled: Settled, window: Window, previous:
         plan.forecast,
         designs=plan.designs,
         limit_w=_limit_w(plan, block),
+        as_forecast=None if previous is None else issued,
         previous=None if previous is None else load_model(previous),
     )
     return dump_model(model)
 
 
-def updated(plan: Plan, settled: Settled, window: Window, state: bytes) -> bytes:
+def updated(settled: Settled, window: Window, state: bytes, issued: Designs) -> bytes:
     """Let a block's model learn from the errors of the last days."""
     history = LoadHistory(window=window, load_w=settled.load_w)
-    return dump_model(update(load_model(state), history, plan.weather, designs=plan.designs))
+    return dump_model(update(load_model(state), history, issued.weather, designs=issued))
 
 
 def _forecast(

@@ -17,6 +17,7 @@ from ampacity.ports import (
     JsonObject,
     KeptModel,
     Subject,
+    WeatherRows,
 )
 from ampacity.store import grid, series, taking_in
 from ampacity.store.decisions import PostgresDecision, join_capacities, open_cycle_decision
@@ -56,6 +57,10 @@ class PostgresGrid:
     async def load_span(self, subject: Subject = "element") -> Window | None:
         async with self._pool.acquire() as connection:
             return await series.load_span(connection, subject)
+
+    async def take_in_weather(self, rows: WeatherRows) -> int:
+        async with self._pool.acquire() as connection, connection.transaction():
+            return await taking_in.take_in_weather(connection, rows)
 
     async def weather(self, window: Window, known_at: datetime) -> Weather:
         async with self._pool.acquire() as connection:

@@ -10,6 +10,7 @@ from rich.table import Table
 
 from ampacity.app.bench_allocation import bench_allocation
 from ampacity.app.bench_cycle import CycleBench, bench_plan, prepare, run_apart
+from ampacity.app.bench_forecast import bench_forecast
 from ampacity.app.commands.options import AsJson, Config, run_until_stopped, settings_of
 from ampacity.app.progress import bar
 from ampacity.app.scratch_database import scratch_database
@@ -23,6 +24,9 @@ Elements = Annotated[int, typer.Option("--elements", min=1, help="How many netwo
 GroupsPerElement = Annotated[
     int, typer.Option("--groups-per-element", min=1, max=4, help="Groups behind each of them.")
 ]
+
+
+bench.command("forecast")(bench_forecast)
 
 
 @bench.command("cycle")
