@@ -598,6 +598,9 @@ class Peers(Protocol):
     async def due_beats(self, now: datetime) -> list[Peer]:
         """Peers that want a heartbeat now, each for one process: the next one is set."""
 
+    async def quieten(self, provider_no: int, beat_at: datetime | None) -> None:
+        """Set when we beat next; None: never."""
+
     async def overdue(self, now: datetime) -> list[Peer]:
         """Connected peers whose own `offline_mode_at` has passed."""
 
@@ -668,6 +671,9 @@ class Requests(Protocol):
 
     async def connection(self, provider_no: int, group_id: str) -> Connection | None:
         """A group of that provider; None: it has no such group (whether another has is not told)."""
+
+    async def connections(self, provider_no: int) -> list[Connection]:
+        """All groups of that provider."""
 
     async def add_request(self, provider_no: int, request: CapacityRequest, at: datetime) -> int | None:
         """Record a request, durable when this returns; None: it was there already.

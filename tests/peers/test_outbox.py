@@ -160,7 +160,7 @@ async def test_a_dead_servers_messages_are_sent_by_another(pool):
     await add_grid(pool, {"g1": "fp"}, unit="W")
     async with sink(pool, "fp") as fp:
         await decide(pool, [[1.0]])
-        dead = build_peering(pool, settings(lease_s=1.0), public_url="http://x", clock=lambda: NOW)
+        dead = build_peering(pool, settings(), public_url="http://x", clock=lambda: NOW)
         taken = await dead.desk.outbox.claim(0, dead.sender.owner, limit=100, lease_s=1.0)
         async with world(pool):
             await all_gone(pool)

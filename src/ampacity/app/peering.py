@@ -18,10 +18,11 @@ from ampacity.operations.publish import Sender
 from ampacity.operations.step import due_steps, take_step
 from ampacity.oscp.client import OscpClient
 from ampacity.oscp.door import Door
+from ampacity.oscp.outward import client_of
 from ampacity.oscp.routes import PATH, Endpoint, oscp_router
+from ampacity.oscp.sandbox import Journal
 from ampacity.oscp.settings import OscpSettings
 from ampacity.oscp.tokens import TokenVault
-from ampacity.oscp.transport import GuardedTransport
 from ampacity.peers.types import Behaviour, Complaint, Peer
 from ampacity.ports import Clock
 from ampacity.store.asked import AskedStore
@@ -55,6 +56,7 @@ def build_peering(
     wall: Clock = wall_clock,
     decide: Callable[[int], None] = lambda _: None,
     alarm: Callable[[int, Complaint], None] = lambda _, __: None,
+    journal: Journal | None = None,
 ) -> Peering:
     """Wire the endpoints and the background; nothing runs yet.
 
@@ -63,9 +65,10 @@ def build_peering(
         clock: The time of the data.
         decide: Called with the number of each new request, at once.
         alarm: Called with provider and complaint when a provider cannot keep a forecast.
+        journal: For a sandbox: where each message of a conversation is noted.
     """
     woken = asyncio.Event()
-    client = _client(settings, public_url)
+    client = client_of(settings, public_url.rstrip("/") + PATH, wall=wall, journal=journal)
     desk = _desk(pool, settings, client, wall=wall, wake=woken.set)
     endpoint = Endpoint(
         desk=desk,
@@ -96,17 +99,7 @@ def build_peering(
 
 def peer_desk(pool: Pool, settings: OscpSettings) -> Desk:
     """What the operations on sessions work with, for a command that sends nothing itself."""
-    return _desk(pool, settings, _client(settings, ""), wall=wall_clock, wake=lambda: None)
-
-
-def _client(settings: OscpSettings, public_url: str) -> OscpClient:
-    transport = GuardedTransport(
-        settings.trusted_hosts,
-        connect_timeout_s=settings.connect_timeout_s,
-        send_timeout_s=settings.send_timeout_s,
-        response_limit_bytes=settings.response_limit_bytes,
-    )
-    return OscpClient(transport, base_url=public_url.rstrip("/") + PATH)
+    return _desk(pool, settings, client_of(settings, "", wall=wall_clock), wall=wall_clock, wake=lambda: None)
 
 
 def _desk(pool: Pool, settings: OscpSettings, client: OscpClient, *, wall: Clock, wake: Callable[[], None]) -> Desk:

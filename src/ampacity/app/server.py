@@ -11,6 +11,7 @@ from typing import Any
 import uvicorn
 from litestar import Litestar
 from litestar.datastructures import State
+from litestar.types import ASGIApp
 
 from ampacity.app.clock import DataClock
 from ampacity.app.peering import Peering, build_peering, running
@@ -19,6 +20,7 @@ from ampacity.app.secret import with_secret_key
 from ampacity.app.session import Store
 from ampacity.app.settings import Settings
 from ampacity.errors import NotReady
+from ampacity.oscp.sandbox import Journal, noting, sandbox_router
 from ampacity.ports import CycleRecord
 
 
@@ -26,33 +28,44 @@ from ampacity.ports import CycleRecord
 class Server:
     """A wired server; `running` starts it."""
 
-    app: Litestar
+    app: ASGIApp
     peering: Peering
     schedule: Schedule
     settings: Settings
 
 
 def build_server(
-    store: Store, settings: Settings, clock: DataClock, *, on_cycle: Callable[[CycleRecord], None] = lambda _: None
+    store: Store,
+    settings: Settings,
+    clock: DataClock,
+    *,
+    on_cycle: Callable[[CycleRecord], None] = lambda _: None,
+    sandbox: bool = False,
 ) -> Server:
     """Wire everything on a store; nothing runs yet."""
     asked = asyncio.Event()
+    journal = Journal() if sandbox else None
     peering = build_peering(
         store.pool,
         with_secret_key(settings, os.environ),
         public_url=settings.server.base_url(),
         clock=clock,
         decide=lambda _: asked.set(),
+        journal=journal,
     )
     schedule = Schedule(
         store=store, settings=settings, clock=clock, wake_sender=peering.woken.set, on_cycle=on_cycle, asked=asked
     )
-    return Server(app=create_app(peering), peering=peering, schedule=schedule, settings=settings)
+    return Server(app=create_app(peering, journal), peering=peering, schedule=schedule, settings=settings)
 
 
-def create_app(peering: Peering) -> Litestar:
-    """The web application on wired parts."""
-    return Litestar([peering.router], state=State({"oscp": peering.endpoint}), logging_config=None)
+def create_app(peering: Peering, journal: Journal | None = None) -> ASGIApp:
+    """The web application on wired parts; with a journal it is a sandbox."""
+    state = State({"oscp": peering.endpoint, "journal": journal})
+    if journal is None:
+        return Litestar([peering.router], state=state, logging_config=None)
+    app = Litestar([peering.router, sandbox_router()], state=state, logging_config=None)
+    return noting(app, journal, peering.endpoint)
 
 
 @asynccontextmanager

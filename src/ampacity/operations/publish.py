@@ -62,7 +62,7 @@ class Sender:
 
     async def _send_all(self, address: Address, claimed: list[OutboundForecast]) -> bool:
         """Send a batch over a few connections; what is not tried before the lease ends goes back."""
-        last_start = time.monotonic() + self.lease_s - self.send_timeout_s - 5.0
+        last_start = time.monotonic() + 0.9 * self.lease_s - self.send_timeout_s
         todo = deque(claimed)
         done: list[int] = []
         back: list[int] = []

@@ -89,7 +89,9 @@ class OscpClient:
         content = msgspec.json.encode(body)
         url = f"{to.base_url}/{profile.paths.get(message, message)}"
         try:
-            answer = await self._http.request(method, url, content=content, headers=headers)
+            answer = await self._http.request(
+                method, url, content=content, headers=headers, extensions={"provider": to.provider_id}
+            )
         except Refused as forbidden:
             return Delivery(outcome=Outcome.REFUSED, detail=str(forbidden), reached=False)
         except (httpx.HTTPError, httpx.InvalidURL, UnicodeError) as failed:

@@ -24,7 +24,7 @@ class OscpSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     send_timeout_s: Seconds = 20.0
     """How long a message to a peer may take, from the name to the last byte of the answer."""
     lease_s: Seconds = 60.0
-    """How long a server keeps what it took on, should it die meanwhile; longer than `send_timeout_s`."""
+    """How long a server keeps what it took on, should it die meanwhile; at least 1.5 times `send_timeout_s`."""
     acknowledge_timeout_s: Seconds = 30.0
     """When a handshake that is not acknowledged is sent again."""
     sends_per_peer: Count = 8
@@ -43,3 +43,7 @@ class OscpSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     """How many messages a peer may send at once, on each server."""
     readings_batch: Count = 500
     """The most reports of measurements in one commit."""
+
+    def __post_init__(self) -> None:
+        if self.lease_s < 1.5 * self.send_timeout_s:
+            raise ValueError(f"lease_s is {self.lease_s:g}, must be at least 1.5 times send_timeout_s")

@@ -21,6 +21,9 @@ class AskedStore:
         row = await self._pool.fetchrow(sql("connection_of_group"), provider_no, group_id)
         return None if row is None else connection_of(row)
 
+    async def connections(self, provider_no: int) -> list[Connection]:
+        return [connection_of(row) for row in await self._pool.fetch(sql("connections_of_provider"), provider_no)]
+
     async def add_request(self, provider_no: int, request: CapacityRequest, at: datetime) -> int | None:
         async with self._pool.acquire() as connection, connection.transaction():
             if await _is_repeated(connection, "request_by_id", provider_no, request.request_id, request.content_hash):

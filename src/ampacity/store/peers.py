@@ -95,6 +95,9 @@ class PeerStore:
     async def due_beats(self, now: datetime) -> list[Peer]:
         return [_peer(row) for row in await self._pool.fetch(sql("take_due_beats"), now)]
 
+    async def quieten(self, provider_no: int, beat_at: datetime | None) -> None:
+        await self.note(provider_no, lambda p: replace(p, next_beat_at=beat_at))
+
     async def overdue(self, now: datetime) -> list[Peer]:
         return [_peer(row) for row in await self._pool.fetch(sql("overdue_peers"), now)]
 

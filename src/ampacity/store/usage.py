@@ -13,7 +13,7 @@ from ampacity.peers.types import Connection, UsageMessage, Verdict, Watts
 from ampacity.store.outbox import connection_of
 from ampacity.store.pool import Pool
 from ampacity.store.sql import sql
-from ampacity.timegrid import Window
+from ampacity.timegrid import QUARTERS_PER_DAY, Window
 
 _READING = (
     "message_no", "group_no", "asset_id", "category", "quantity", "phase", "direction", "energy_type", "measured_at",
@@ -75,8 +75,11 @@ class UsageStore:
         return known
 
     async def add_usage(self, group_no: int, first_quarter: int, load_w: Watts, available_at: datetime) -> None:
-        packed = np.ascontiguousarray(load_w, "<f4").tobytes()
-        await self._pool.execute(sql("add_usage_block"), group_no, first_quarter, load_w.shape[1], available_at, packed)
+        rows = []
+        for k in range(0, load_w.shape[1], QUARTERS_PER_DAY):  # no block is longer than a day
+            part = np.ascontiguousarray(load_w[:, k : k + QUARTERS_PER_DAY], "<f4")
+            rows.append((group_no, first_quarter + k, part.shape[1], available_at, part.tobytes()))
+        await self._pool.executemany(sql("add_usage_block"), rows)
 
     async def count(self, group_no: int, at: datetime, counts: dict[str, int]) -> None:
         await self._pool.executemany(sql("add_usage_count"), [(group_no, at, what, n) for what, n in counts.items()])

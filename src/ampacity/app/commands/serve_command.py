@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from contextlib import nullcontext
 from typing import Annotated
 
 import msgspec
@@ -11,6 +12,7 @@ from rich.console import Console
 from ampacity.app.clock import make_clock
 from ampacity.app.commands.options import At, Config, run_until_stopped, settings_of
 from ampacity.app.logs import log_to_stderr
+from ampacity.app.sandbox import sandbox_database, sandbox_invitation
 from ampacity.app.server import build_server, started
 from ampacity.app.session import database, open_store
 from ampacity.app.settings import Settings
@@ -21,7 +23,20 @@ Port = Annotated[int | None, typer.Option("--port", help="Port to listen on; by 
 Speed = Annotated[float, typer.Option("--speed", min=0.01, help="How many times as fast as the wall time runs.")]
 
 
-def serve(host: Host = None, port: Port = None, at: At = None, speed: Speed = 1.0, config: Config = None) -> None:
+Sandbox = Annotated[
+    bool,
+    typer.Option("--sandbox", help="Serve providers' developers, on a fresh database of its own with made-up groups."),
+]
+
+
+def serve(
+    host: Host = None,
+    port: Port = None,
+    at: At = None,
+    speed: Speed = 1.0,
+    sandbox: Sandbox = False,
+    config: Config = None,
+) -> None:
     """Serve peers, and run a publication cycle at once and at each quarter hour."""
     settings = listening_on(settings_of(config), host, port)
     log_to_stderr(logging.INFO)
@@ -29,7 +44,13 @@ def serve(host: Host = None, port: Port = None, at: At = None, speed: Speed = 1.
     console = Console(stderr=True, highlight=False)
 
     async def run(dsn: str) -> None:
-        async with open_store(dsn, settings) as store, started(build_server(store, settings, clock, on_cycle=_note)):
+        async with (
+            sandbox_database(dsn) if sandbox else nullcontext(dsn) as address,
+            open_store(address, settings) as store,
+            started(build_server(store, settings, clock, on_cycle=_note, sandbox=sandbox)),
+        ):
+            if sandbox:
+                console.print(msgspec.json.encode(await sandbox_invitation(store.pool, settings)).decode())
             console.print(
                 f"serving on {settings.server.base_url()}, data time {clock():%Y-%m-%d %H:%M} UTC; Ctrl-C ends"
             )

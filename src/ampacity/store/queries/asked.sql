@@ -22,6 +22,19 @@ cross join lateral (
 ) as e
 where g.group_no = any ($1::int[]);
 
+-- name: connections_of_provider
+select g.group_no, g.group_id, c.provider_no, c.unit, c.phases, c.contracted_import_w, c.contracted_export_w,
+    e.nominal_voltage_v
+from capacity_group g
+cross join lateral (
+    select * from contract v where v.group_no = g.group_no order by v.version desc limit 1
+) as c
+cross join lateral (
+    select nominal_voltage_v from element_version v where v.element_no = c.element_no order by v.version desc limit 1
+) as e
+where c.provider_no = $1
+order by g.group_no;
+
 -- name: request_by_id
 select content_hash from capacity_request where provider_no = $1 and request_id = $2;
 

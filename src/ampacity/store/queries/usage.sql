@@ -66,7 +66,7 @@ where r.reading_no = v.reading_no;
 select first_no, first_quarter, quarters, load_w
 from load_block
 where subject = 'group' and first_no <= $1 and first_no + subjects > $1
-    and first_quarter < $3 and first_quarter > $2 - 4000 and first_quarter + quarters > $2
+    and first_quarter < $3 and first_quarter > $2 - 96 and first_quarter + quarters > $2
 order by coalesce(available_at, to_timestamp((first_quarter + quarters) * 900.0)), block_id;
 
 -- name: add_usage_block
