@@ -63,6 +63,12 @@ def test_a_larger_cable_may_take_from_a_neighbour():
     assert total_w(after, "b") < total_w(before, "b")
 
 
+def test_a_stronger_phase_may_take_from_who_draws_on_another():
+    before, after = "a_stronger_phase_may_cost_a_neighbour_before", "a_stronger_phase_may_cost_a_neighbour_after"
+
+    assert total_w(after, "second") < total_w(before, "second")
+
+
 def test_merged_contracts_may_gain():
     before, after = "merging_contracts_may_pay_before", "merging_contracts_may_pay_after"
 

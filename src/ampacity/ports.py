@@ -403,7 +403,11 @@ class EmergencyWriter(DecisionWriter, Protocol):
 
 
 class Gate(Protocol):
-    """An open gate: nobody else decides on requests meanwhile."""
+    """An open gate: nobody else decides on requests in the trees that it locks."""
+
+    async def lock_tree(self, root_no: int) -> bool:
+        """Be the only one to decide in the tree of a root; false where somebody else does."""
+        ...
 
     async def waiting(self) -> Sequence[WaitingRequest]: ...
 
@@ -433,8 +437,8 @@ class RequestStore(Protocol):
         """What is imposed at a time."""
         ...
 
-    def gate(self) -> AbstractAsyncContextManager[Gate]:
-        """Decide on requests in one transaction, alone."""
+    def gate(self, *, alone: bool = False) -> AbstractAsyncContextManager[Gate]:
+        """Decide in one transaction; `alone`: on all trees."""
         ...
 
 

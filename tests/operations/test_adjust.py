@@ -199,3 +199,22 @@ async def test_a_decision_on_stale_figures_is_not_kept(bench):
 
     assert await bench.pool.fetchval("select count(*) from decision") == decided
     assert await bench.pool.fetchval("select max(given_w) from capacity_ledger") == 3000.0
+
+
+async def test_a_decision_locks_only_its_own_tree(pool, given):
+    network = given.network
+    apart = replace(network.elements[2], parent_id=None)
+    bench = Bench(pool)
+    await take_in(
+        replace(given, network=replace(network, elements=(*network.elements[:2], apart))), grid=bench.on.grid, now=AT
+    )
+    await bench.cycle()
+    await bench.ask(NORTH, 100)
+    await bench.ask(2, 100)
+
+    async with bench.on.requests.gate() as other:
+        assert await other.lock_tree(0)
+        assert await asyncio.wait_for(bench.decide(), 10) == 1
+
+    assert [(g, s) for g, s, _ in await bench.story()] == [(2, "returned")]
+    assert await bench.decide() == 1

@@ -59,6 +59,16 @@ async def test_it_holds_in_the_next_cycles_and_ends(bench):  # noqa: F811
     assert (after_w[NORTH, :4] > before_w[NORTH, 8:12] * 0.9).all()
 
 
+async def test_a_late_cycle_heeds_it_too(bench):  # noqa: F811
+    """It is imposed while the cycle of the quarter hour is still to be decided."""
+    before_w = await bench.capacity_w()
+    await impose_on(bench, now=AT + timedelta(minutes=17))
+
+    await bench.cycle(AT + HOUR / 4)
+
+    assert ((await bench.capacity_w(AT + HOUR / 4))[NORTH, 2:6] < before_w[NORTH, 3:7] * 0.8).all()
+
+
 async def test_a_request_cannot_get_round_it(bench):  # noqa: F811
     await impose_on(bench)
     before_w = await bench.capacity_w()

@@ -41,22 +41,29 @@ async def decide_waiting(
     """
     rules = rules or NegotiationSettings()
     decided = 0
-    while True:
-        async with requests.gate() as gate:
-            waiting = await gate.waiting()
-            if not waiting:
-                return decided
-            version, network = await grid.version(), await grid.network()
-            for kind in dict.fromkeys(r.kind for r in waiting):
-                batch = _first_of_each_group([r for r in waiting if r.kind is kind])
-                if count := await _decide_batch(gate, version, network, batch, now=now, rules=rules):
-                    break
-            else:
-                return decided  # those that are left wait for their gate
-            decided += count
+    while count := await _decide_tree(now, grid, requests, rules):
+        decided += count
+    return decided
 
 
-def _first_of_each_group(waiting: Sequence[WaitingRequest]) -> list[WaitingRequest]:
+async def _decide_tree(now: datetime, grid: GridStore, requests: RequestStore, rules: NegotiationSettings) -> int:
+    """Decide on what is due in one tree where nobody else decides; gives how many, 0: there is none."""
+    async with requests.gate() as gate:
+        waiting = await gate.waiting()
+        if not waiting:
+            return 0
+        version, network = await grid.version(), await grid.network()
+        root_of = network.root[network.element]
+        for root, kind in dict.fromkeys((int(root_of[r.group_no]), r.kind) for r in waiting):
+            if not await gate.lock_tree(root):
+                continue
+            fresh = [r for r in await gate.waiting() if root_of[r.group_no] == root and r.kind is kind]
+            if fresh and (count := await _decide_batch(gate, version, network, _first(fresh), now=now, rules=rules)):
+                return count
+    return 0
+
+
+def _first(waiting: Sequence[WaitingRequest]) -> list[WaitingRequest]:
     """The first request of each group."""
     first: dict[int, WaitingRequest] = {}
     for request in waiting:

@@ -63,7 +63,7 @@ async def impose(
         raise Refused(f"it would end at {until.isoformat()}, which is past")
     if not reason.strip():
         raise Refused("an emergency needs a reason: it is kept with the decision")
-    async with requests.gate() as gate:
+    async with requests.gate(alone=True) as gate:
         version, network = await grid.version(), await grid.network()
         element_no = next((i for i, e in enumerate(network.elements) if e.element_id == element_id), None)
         if element_no is None:

@@ -59,9 +59,9 @@ class PostgresRequests:
         return {r["group_no"]: (r["step"], r["reason"]) for r in rows}
 
     @asynccontextmanager
-    async def gate(self) -> AsyncIterator["PostgresGate"]:
+    async def gate(self, *, alone: bool = False) -> AsyncIterator["PostgresGate"]:
         async with self._pool.acquire() as connection, connection.transaction():
-            await connection.execute(sql("lock_negotiation"))
+            await connection.execute(sql("lock_negotiation" if alone else "share_negotiation"))
             yield PostgresGate(connection)
 
 
@@ -100,6 +100,10 @@ class PostgresGate:
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
+
+    async def lock_tree(self, root_no: int) -> bool:
+        locked: bool = await self._connection.fetchval(sql("lock_tree"), root_no)
+        return locked
 
     async def waiting(self) -> Sequence[WaitingRequest]:
         return [waiting_request(r) for r in await self._connection.fetch(sql("undecided_requests"))]

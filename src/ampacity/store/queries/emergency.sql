@@ -2,12 +2,11 @@
 insert into emergency (decision_id, element_no, limit_w, starts_at, until, reason) values ($1, $2, $3, $4, $5, $6);
 
 -- name: running_emergencies
--- What is imposed at $1, the newest word on each element.
+-- What is imposed at $1 or was since, the newest word on each element: a late cycle must heed it too.
 select element_no, limit_w, until
 from (
-    select distinct on (element_no) element_no, limit_w, starts_at, until
+    select distinct on (element_no) element_no, limit_w, until
     from emergency
-    where starts_at <= $1
     order by element_no, emergency_no desc
 ) as newest
 where until > $1

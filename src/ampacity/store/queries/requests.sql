@@ -9,8 +9,16 @@ where o.kind = $1 and o.first_quarter < $3 and o.first_quarter + o.quarters > $2
 order by c.seq, o.request_no, o.is_return;
 
 -- name: lock_negotiation
--- One decision on requests at a time.
+-- No decision on requests meanwhile: waits for those that are being made.
 select pg_advisory_xact_lock(4170211502);
+
+-- name: share_negotiation
+-- A decision on requests is being made, in one tree.
+select pg_advisory_xact_lock_shared(4170211502);
+
+-- name: lock_tree
+-- One decision at a time in the tree of a root; false where another one is at it.
+select pg_try_advisory_xact_lock(417021151, $1);
 
 -- name: undecided_requests
 -- Requests that wait for a decision, in the order in which they came.
