@@ -28,7 +28,7 @@ def test_a_notebook_is_kept_without_outputs(path):
 def test_a_notebook_runs_and_draws(path, tmp_path):
     notebook = nbformat.read(path, as_version=4)
 
-    client = NotebookClient(notebook, timeout=60, kernel_name="python3", resources={"metadata": {"path": tmp_path}})
+    client = NotebookClient(notebook, timeout=300, kernel_name="python3", resources={"metadata": {"path": tmp_path}})
     client.execute(env=os.environ | {"PYTHONPATH": str(Path(ampacity.__file__).parents[1])})
 
     outputs = [output for cell in notebook.cells if cell.cell_type == "code" for output in cell.outputs]

@@ -70,8 +70,16 @@ def test_the_report_stands_alone(tested):
     fetched = [tag for tag in ("<script src", "<link", '<img src="http') if tag in text]
 
     assert text.count("<h2>") == 2
-    assert text.count("Plotly.newPlot(") >= 8
+    assert text.count("Plotly.newPlot(") >= 9
+    assert "What drives point-287" in text
     assert fetched == []
+
+
+def test_elements_as_a_whole_can_be_tested_alone(shared, tmp_path):
+    run(shared / "data" / "nl-grid-points", "--days", 2, "--whole", "--json", tmp_path / "f.json")
+
+    figures = json.loads((tmp_path / "f.json").read_text())
+    assert [e["phase"] for e in figures["elements"]] == ["sum", "sum"]
 
 
 def test_an_element_is_explained(tested):

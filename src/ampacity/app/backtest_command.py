@@ -8,8 +8,8 @@ from zoneinfo import ZoneInfo
 
 import typer
 
-from ampacity.app.backtest_explain import explain, explanation_text
-from ampacity.app.backtest_report import report_html
+from ampacity.app.backtest_explain import Explanation, explain, explanation_text
+from ampacity.app.backtest_report import report_html, shares_plot
 from ampacity.app.backtest_run import BacktestRun, Figures, run_backtest, write_forecasts
 from ampacity.errors import NotFound, Unsuitable
 from ampacity.forecasting import ForecastSettings
@@ -38,6 +38,7 @@ def backtest_command(
     every: Annotated[str, typer.Option(help="Time from origin to origin, e.g. 15min.")] = "24h",
     risk: Annotated[float, typer.Option(help="Share of quarter hours above the upper quantile.")] = 0.01,
     delay: Annotated[int, typer.Option(help="Minutes until a measurement is known.", min=0)] = 0,
+    whole: Annotated[bool, typer.Option("--whole", help="Elements as a whole only, not their phases.")] = False,
     perfect_weather: Annotated[bool, typer.Option("--perfect-weather", help="Use the weather that came.")] = False,
     against: Annotated[Path | None, typer.Option(help="A folder of another's forecasts, ELEMENT.csv.")] = None,
     zone: Annotated[str, typer.Option(help="Time zone of the people whose load it is.")] = "Europe/Amsterdam",
@@ -52,19 +53,22 @@ def backtest_command(
         zone=ZoneInfo(zone), country=country or None, risk=risk, day_start_quarter=origin_hour * QUARTERS_PER_HOUR
     )
     plan = BacktestPlan(days=days, every=every_quarters(every), delay=-(-delay // 15))
-    run = run_backtest(folder, settings, plan, perfect_weather=perfect_weather, against=against)
+    run = run_backtest(folder, settings, plan, perfect_weather=perfect_weather, phases=not whole, against=against)
     if json_file:
         json_file.write_text(json.dumps(run.figures, indent=1) + "\n", encoding="utf-8")
     if forecasts:
         write_forecasts(run, forecasts)
-    if report:
-        report.write_text(report_html(run, summary(run.figures)), encoding="utf-8")
     typer.echo(summary(run.figures))
+    plots = []
     if explained:
-        typer.echo(explanation_of(run, explained))
+        explanation = explanation_of(run, explained)
+        typer.echo(explanation_text(explanation, explained))
+        plots.append(shares_plot(explanation.group_share, explained))
+    if report:
+        report.write_text(report_html(run, summary(run.figures), plots), encoding="utf-8")
 
 
-def explanation_of(run: BacktestRun, element_id: str) -> str:
+def explanation_of(run: BacktestRun, element_id: str) -> Explanation:
     """What drives the load of an element as a whole.
 
     Raises:
@@ -75,8 +79,7 @@ def explanation_of(run: BacktestRun, element_id: str) -> str:
         raise NotFound(f"element {element_id} has no measurements in the folder")
     element, given = rows[0].index // 3, run.given
     weather = given.weather_at(given.history.window.end)
-    found = explain(given.history.load_w[element, 0], given.history, weather, int(given.cell[element]), run.settings)
-    return explanation_text(found, element_id)
+    return explain(given.history.load_w[element, 0], given.history, weather, int(given.cell[element]), run.settings)
 
 
 def summary(figures: Figures) -> str:

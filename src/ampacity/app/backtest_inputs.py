@@ -32,16 +32,17 @@ class BacktestInput:
     perfect_weather: bool
 
 
-def backtest_input(folder: InputFolder, *, perfect_weather: bool) -> BacktestInput:
-    """Phases and sums of all elements, with the weather as it was known at each quarter."""
+def backtest_input(folder: InputFolder, *, perfect_weather: bool, phases: bool = True) -> BacktestInput:
+    """Phases and sums of all elements, or their sums alone, with the weather as it was known at each quarter."""
     measured = folder.measurements
     summed = np.full_like(measured.load_w, np.nan)
     has = folder.network.has_phase[:, :, None]
     summed[:, 0] = np.where(has, measured.load_w, 0).sum(axis=1)
-    load_w = np.concatenate([measured.load_w, summed])
-    limit_w = folder.network.limit_w(1.0)
+    by_phase = measured.load_w if phases else np.full_like(measured.load_w, np.nan)
+    load_w = np.concatenate([by_phase, summed])
+    limit_w = folder.network.limit_w(1.0) * phases
     sum_limit_w = np.zeros_like(limit_w)
-    sum_limit_w[:, 0] = limit_w.sum(axis=1)
+    sum_limit_w[:, 0] = folder.network.limit_w(1.0).sum(axis=1)
     window = Window(measured.window.first, measured.window.count + AHEAD)
     issues = archive(folder.weather)
     always = perfect_weather or not (issues.available_s > np.iinfo(np.int64).min).any()
@@ -50,7 +51,7 @@ def backtest_input(folder: InputFolder, *, perfect_weather: bool) -> BacktestInp
         history=LoadHistory(window=measured.window, load_w=load_w.astype(np.float32)),
         cell=np.tile(nearest_cell(folder.network, came), 2),
         limit_w=np.concatenate([limit_w, sum_limit_w]),
-        rows=_rows(folder, summed[:, 0]),
+        rows=tuple(row for row in _rows(folder, summed[:, 0]) if phases or row.phase == "sum"),
         weather_at=(lambda _: came) if always else (lambda quarter: issues.known_at(quarter, window)),
         perfect_weather=always,
     )

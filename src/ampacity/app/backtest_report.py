@@ -1,6 +1,6 @@
 """The backtest as a page of plots: one file, nothing fetched from elsewhere."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from html import escape
 
 import numpy as np
@@ -19,7 +19,7 @@ WORST_DAYS = 5
 INK, BAND, CAME = "#1f4e79", "rgba(31, 78, 121, 0.2)", "#c0392b"
 
 
-def report_html(run: BacktestRun, summary: str) -> str:
+def report_html(run: BacktestRun, summary: str, extra: Sequence[go.Figure] = ()) -> str:
     """A self-contained page: bands against what came, errors by hour and lead, calibration, worst days."""
     shown = [i for i, row in enumerate(run.collected.rows) if row.phase == "sum"]
     parts = []
@@ -28,6 +28,7 @@ def report_html(run: BacktestRun, summary: str) -> str:
         for figure in element_plots(run, i):
             first = not any("plotly" in part for part in parts)
             parts.append(to_html(figure, full_html=False, include_plotlyjs=first, config={"displaylogo": False}))
+    parts += [to_html(figure, full_html=False, include_plotlyjs=False) for figure in extra]
     left = len(shown) - SHOWN_ELEMENTS
     if left > 0:
         parts.append(f"<p>{left} more elements are in the JSON.</p>")
@@ -82,6 +83,14 @@ def _calibration_plot(said: Said) -> go.Figure:
         title="Calibration", xaxis_title="quantile", yaxis_title="share at or below it", height=380,
         template="plotly_white",
     )  # fmt: skip
+
+
+def shares_plot(shares: dict[str, float], element_id: str) -> go.Figure:
+    """What drives the load of an element: the share of each group of features in its fitted variation."""
+    names = sorted(shares, key=lambda name: shares[name])
+    figure = go.Figure(go.Bar(x=[100 * shares[name] for name in names], y=names, orientation="h", marker_color=INK))
+    title = f"What drives {element_id}: share in the fitted variation [%]"
+    return figure.update_layout(title=title, height=320, template="plotly_white")
 
 
 def _worst_days_plot(said: Said, start: pd.DatetimeIndex, risk: float, step: int) -> go.Figure:

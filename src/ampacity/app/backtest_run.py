@@ -45,6 +45,7 @@ def run_backtest(
     plan: BacktestPlan,
     *,
     perfect_weather: bool = False,
+    phases: bool = True,
     against: Path | None = None,
 ) -> BacktestRun:
     """Read a folder, forecast its last days, score.
@@ -53,7 +54,7 @@ def run_backtest(
         NotFound, Unsuitable: the folder or the forecasts to compare with cannot be read.
     """
     with file_progress() as progress:
-        given = backtest_input(read_folder(folder, progress=progress), perfect_weather=perfect_weather)
+        given = backtest_input(read_folder(folder, progress=progress), perfect_weather=perfect_weather, phases=phases)
     anchors = read_anchor(against, plan, settings, given) if against else {}
     collected = _collect(given, settings, plan)
     at = [row.index for row in given.rows]
