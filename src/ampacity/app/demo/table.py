@@ -28,17 +28,29 @@ class LiveTable:
     clock: DataClock
 
     async def run(self, console: Console) -> None:
-        """Refresh until a provider ends.
+        """Refresh until a provider ends; where there is no terminal, a table for each cycle.
 
         Raises:
             Unreachable: a provider's process ended.
         """
-        with Live(console=console, auto_refresh=False, screen=False) as live:
-            while True:
-                for provider in self.providers:
-                    provider.check()
-                live.update(await self.table(), refresh=True)
-                await asyncio.sleep(REFRESH_S)
+        if console.is_terminal:
+            with Live(console=console, auto_refresh=False) as live:
+                while True:
+                    live.update(await self._checked(), refresh=True)
+                    await asyncio.sleep(REFRESH_S)
+        shown: int | None = None
+        while True:
+            table = await self._checked()
+            cycle = await self.store.cycles.last_cycle()
+            if cycle is not None and cycle.decision_id != shown:
+                shown = cycle.decision_id
+                console.print(table)
+            await asyncio.sleep(REFRESH_S)
+
+    async def _checked(self) -> Table:
+        for provider in self.providers:
+            provider.check()
+        return await self.table()
 
     async def table(self) -> Table:
         """How things stand now."""
