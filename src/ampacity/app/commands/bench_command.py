@@ -11,6 +11,7 @@ from rich.table import Table
 from ampacity.app.bench_allocation import bench_allocation
 from ampacity.app.bench_cycle import CycleBench, bench_plan, prepare, run_apart
 from ampacity.app.bench_forecast import bench_forecast
+from ampacity.app.bench_intake import bench_intake
 from ampacity.app.commands.options import AsJson, Config, run_until_stopped, settings_of
 from ampacity.app.progress import bar
 from ampacity.app.scratch_database import scratch_database
@@ -41,6 +42,25 @@ def bench_cycle(
         print(msgspec.json.encode(result).decode())  # noqa: T201
     else:
         _show(result)
+
+
+@bench.command("intake")
+def bench_measurements(
+    seconds: Annotated[float, typer.Option("--seconds", min=0.5, help="How long each round takes.")] = 5.0,
+    connections: Annotated[int, typer.Option("--connections", min=1, help="Requests under way at a time.")] = 64,
+    config: Config = None,
+    as_json: AsJson = False,
+) -> None:
+    """Measurements taken in, beside a bare application that inserts a row for each request."""
+    with database(settings_of(config)) as dsn:
+        result = run_until_stopped(bench_intake(dsn, seconds=seconds, connections=connections))
+    if as_json:
+        print(msgspec.json.encode(result).decode())  # noqa: T201
+        return
+    table = Table("", "requests/s", "p50 [ms]", "p99 [ms]", title=f"intake: {result.ratio:.2f} times the bare one")
+    for name, side in (("ampacity", result.ampacity), ("bare", result.bare)):
+        table.add_row(name, f"{side.requests_per_s:.0f}", f"{side.p50_ms:.1f}", f"{side.p99_ms:.1f}")
+    Console().print(table)
 
 
 async def _bench_cycle(dsn: str, settings: Settings, elements: int, groups_per_element: int) -> CycleBench:
