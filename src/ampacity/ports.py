@@ -240,7 +240,9 @@ class DecisionWriter(Protocol):
         """The part of the headroom kept back for requests [W], shape (E, 3, S)."""
         ...
 
-    async def rests_on(self, grid: GridVersion, need_wh: Floats | None = None) -> None:
+    async def rests_on(
+        self, grid: GridVersion, need_wh: Floats | None = None, need_cap_w: Floats | None = None
+    ) -> None:
         """Note what the decision rests on, so that it can be computed again.
 
         Raises:
@@ -456,6 +458,7 @@ class DecisionRecord:
     grid: GridVersion
     decisions_up_to: int  # the newest decision that it knew, by its place in the chain
     need_wh: Floats | None  # (G,)
+    need_cap_w: Floats | None  # (G * T,)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from uuid import UUID, uuid4
 
@@ -11,10 +11,11 @@ import numpy as np
 
 from ampacity.errors import NotReady
 from ampacity.forecasting import ForecastSettings
-from ampacity.network import Direction, Network
+from ampacity.network import Direction, ForecastKind, Network
 from ampacity.operations.decide import KIND_OF, Before, Decided, Outlook, decide
 from ampacity.operations.emergency import restrained
 from ampacity.operations.forecast import GROUPS_AT_ONCE, Plan, forecasts, make_plan
+from ampacity.operations.lend import needed
 from ampacity.operations.outlook import Gathered, kept_levels
 from ampacity.operations.settings import CycleSettings
 from ampacity.operations.settle_usage import settle_usage
@@ -91,10 +92,10 @@ async def _decide_slot(
                 gathered.add(block)
             with stages.during("write"):
                 await writer.forecast(block.elements.start, block.forecast, kept_levels(forecast))
-        outlook = gathered.outlook(need_wh)
+        outlook = replace(gathered.outlook(need_wh), need_cap_w=await _needed(plan, ports))
         with stages.during("wait for requests"):
             await writer.close_gate()
-            await writer.rests_on(grid, need_wh)
+            await writer.rests_on(grid, need_wh, outlook.need_cap_w)
             held = await _held(plan, ports.requests)
             connected = await ports.peers.connected_providers()  # who connects from now on is told after the commit
             imposed = await ports.requests.emergencies(slot)
@@ -107,6 +108,11 @@ async def _decide_slot(
         with stages.during("write"):
             sent = await _write(writer, plan.network, outlook, decided, connected)
         await writer.finish(summarise(plan, gathered, decided, sent), stages.seconds)
+
+
+async def _needed(plan: Plan, ports: CyclePorts) -> Floats | None:
+    told = await ports.cycles.newest_capacities(len(plan.network.groups), plan.made_at)
+    return await needed(plan, told.get(ForecastKind.CONSUMPTION), ports.grid)
 
 
 async def _held(plan: Plan, requests: RequestStore) -> dict[Direction, Held]:

@@ -28,6 +28,7 @@ class Outlook:
     fallback_steps: Steps
     fallback_headroom_w: Mapping[Direction, Floats]  # (E, 3, H); empty where no new fallback is due
     need_wh: Floats  # (G,) energy a day that each group is expected to want
+    need_cap_w: Floats | None = None  # (G, T) the most that it is expected to draw, infinite where all is open to it
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,6 +78,9 @@ def _steady(
     contract_w = network.contracted_w(direction).astype(np.float64)
     phases = (network.phase_share > 0).sum(axis=1)
     most_w = np.fmin(contract_w[:, None], held.returned_w)
+    due_w = held.granted_w.astype(np.float64)
+    if direction is Direction.IMPORT and outlook.need_cap_w is not None:
+        due_w = np.fmax(due_w, np.where(np.isinf(outlook.need_cap_w), capacity_w, np.nan))  # it comes back at once
     smoothed_w = smooth(
         capacity_w.astype(np.float64),
         np.minimum(previous_w, most_w),  # not known stays not known
@@ -86,7 +90,7 @@ def _steady(
         phase_share=network.phase_share.astype(np.float64),
         contracted_w=contract_w,
         one_ampere_w=network.phase_voltage_v[network.element] * phases,
-        granted_w=held.granted_w.astype(np.float64),
+        granted_w=due_w,
         rules=before.rules,
     )
     return whole_watts(smoothed_w)
@@ -103,6 +107,8 @@ def share(network: Network, outlook: Outlook, direction: Direction, held: Held) 
     quarters = headroom_w.shape[2]
     firm_w = np.repeat(network.firm_w(direction)[:, None], quarters, axis=1)
     cap_w = np.fmin(np.repeat(contract_w[:, None], quarters, axis=1), held.returned_w)
+    if direction is Direction.IMPORT and outlook.need_cap_w is not None:
+        cap_w = np.minimum(cap_w, outlook.need_cap_w)
     found = share_with_grants(
         np.asarray(headroom_w, np.float64),
         np.asarray(outlook.pool_w[direction], np.float64),

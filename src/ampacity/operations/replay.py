@@ -82,6 +82,7 @@ async def cycle_inputs(
         fallback_steps=next((found[0] for found in far.values() if found), steps),
         fallback_headroom_w={d: found[1] for d, found in far.items() if found},
         need_wh=record.need_wh,
+        need_cap_w=None if record.need_cap_w is None else record.need_cap_w.reshape(-1, steps.count),
     )
     groups, known = len(network.groups), record.decisions_up_to
     held = {d: await records.held_at(KIND_OF[d], groups, window, known) for d in Direction}

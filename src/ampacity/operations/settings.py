@@ -29,6 +29,8 @@ class CycleSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     """How much history a fit reads [days]."""
     usual_need_h: float = 3.0
     """Expected daily energy of a group of which no use is known: so many hours at its contract [h]."""
+    lend_idle: bool = False
+    """Lend what groups seldom use at an hour (by the last 14 days) until they ask for it or use up what they have."""
     frozen_quarters: int = 2
     """Capacities of so many coming quarters change only for safety or on request."""
     dead_band_fraction: float = 0.02

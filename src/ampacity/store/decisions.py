@@ -66,10 +66,13 @@ class PostgresDecision:
         ]  # fmt: skip
         await self._connection.copy_records_to_table("headroom_block", records=records, columns=HEADROOM_COLUMNS)
 
-    async def rests_on(self, grid: GridVersion, need_wh: Floats | None = None) -> None:
+    async def rests_on(
+        self, grid: GridVersion, need_wh: Floats | None = None, need_cap_w: Floats | None = None
+    ) -> None:
         noted = await self._connection.fetchval(
             sql("add_decision_input"), self.decision_id, RULE, RULE_VERSION, grid.element_changes,
             grid.contract_changes, None if need_wh is None else need_wh.astype("<f8").tobytes(),
+            None if need_cap_w is None else _bytes(need_cap_w),
         )  # fmt: skip
         if noted is None:
             raise Conflict("the grid changed while it was decided: decide again")

@@ -53,6 +53,7 @@ class PostgresRecords:
             grid=GridVersion(row["element_changes"] or 0, row["contract_changes"] or 0),
             decisions_up_to=row["decisions_up_to"] or 0,
             need_wh=need_wh,
+            need_cap_w=None if row["need_cap_w"] is None else np.frombuffer(row["need_cap_w"], _FLOAT),
         )
 
     async def cycle_slots(self, start: datetime, end: datetime) -> Sequence[datetime]:

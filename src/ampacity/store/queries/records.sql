@@ -5,15 +5,17 @@ select coalesce((select max(change_no) from element_version), 0) as element_chan
 
 -- name: add_decision_input
 -- No row where the grid has changed since it was read.
-insert into decision_input (decision_id, rule, rule_version, element_changes, contract_changes, decisions_up_to, need_wh)
-select $1, $2, $3, $4, $5, coalesce((select max(seq) from decision_chain), 0), $6
+insert into decision_input (
+    decision_id, rule, rule_version, element_changes, contract_changes, decisions_up_to, need_wh, need_cap_w
+)
+select $1, $2, $3, $4, $5, coalesce((select max(seq) from decision_chain), 0), $6, $7
 where $4 = coalesce((select max(change_no) from element_version), 0)
     and $5 = coalesce((select max(change_no) from contract), 0)
 returning decision_id;
 
 -- name: decision_record
 select d.decision_id, d.kind, d.made_at, d.settings, d.summary, i.rule, i.rule_version, i.element_changes,
-    i.contract_changes, i.decisions_up_to, i.need_wh
+    i.contract_changes, i.decisions_up_to, i.need_wh, i.need_cap_w
 from decision d
 left join decision_input i using (decision_id)
 where d.decision_id = $1;
