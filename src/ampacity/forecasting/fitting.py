@@ -14,7 +14,7 @@ from ampacity.forecasting.learning import calibration_refits, learn_week, update
 from ampacity.forecasting.model import CHUNK, ForecastModel, gathered_track
 from ampacity.forecasting.panel import whole_days
 from ampacity.forecasting.preparation import days_of, levelled, make_panel, robust_scale, start_day
-from ampacity.forecasting.prior import fit_prior
+from ampacity.forecasting.prior import Prior, fit_prior
 from ampacity.forecasting.tracking import Track, new_track, rescaled, track_of
 from ampacity.forecasting.types import (
     NO_CELL,
@@ -72,28 +72,10 @@ def fit(
         _chunks(rows, cell[rows // 3], start[rows], known_before.position[rows] >= 0, (first, end)),
         workers,
     )
-    order = np.concatenate([piece.rows for piece, _, _, _ in pieces]) if pieces else np.zeros(0, np.int64)
-    back = np.argsort(order, kind="stable")
-    names = settings.experts
-    series = order[back]
-    source = np.where(enough, ForecastSource.MODEL, ForecastSource.NONE).astype(np.int64)
-    source[rows[cell[rows // 3] == NO_CELL]] = ForecastSource.WEATHER_FREE
     prior = fit_prior(history, limit_w, enough.reshape(-1, 3), settings)
-    source = np.where(enough, source, prior.source.ravel()).reshape(-1, 3)
-    return ForecastModel(
-        settings=settings,
-        end_day=end,
-        learnt_day=end,
-        source=source,
-        element=series // 3,
-        phase=series % 3,
-        scale_w=_stacked([p[1] for p in pieces], back, (0,)),
-        cell=cell[series // 3],
-        group=np.repeat(np.arange(len(pieces)), [len(p[0].rows) for p in pieces])[back] if pieces else series,
-        experts={name: _gathered([p[2][name] for p in pieces], back, end) for name in names} if pieces else {},
-        track=gathered_track([p[3] for p in pieces], back, len(names)),
-        prior=prior,
-    )
+    source = np.where(enough, ForecastSource.MODEL, prior.source.ravel())
+    source[rows[cell[rows // 3] == NO_CELL]] = ForecastSource.WEATHER_FREE
+    return _model_of(pieces, cell, source.reshape(-1, 3), prior, (settings, end))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -136,9 +118,12 @@ def _carried(
     return _Before(model=updated, position=position)
 
 
+_Fit = tuple[_Piece, Floats32, dict[str, Fitted], Track]  # with the scale of each series
+
+
 def _fit_chunk(
     piece: _Piece, y_w: Floats32, designs: tuple[Designs, Designs], settings: ForecastSettings, before: _Before
-) -> tuple[_Piece, Floats32, dict[str, Fitted], Track]:
+) -> _Fit:
     observed, issued = (
         d.shared(piece.cell, piece.first_day, piece.end_day, minimum_known=USABLE_WEATHER) for d in designs
     )
@@ -162,8 +147,30 @@ def _fit_chunk(
     return piece, scale, fitted, track
 
 
-def _stacked(parts: list[Floats32], back: Ints, empty: tuple[int, ...]) -> Floats32:
-    return np.concatenate(parts)[back] if parts else np.zeros(empty, np.float32)
+def _model_of(
+    pieces: list[_Fit], cell: Ints, source: Ints, prior: Prior, made: tuple[ForecastSettings, int]
+) -> ForecastModel:
+    """The pieces as one model, its series in the order of elements and phases."""
+    settings, end = made
+    order = np.concatenate([np.zeros(0, np.int64), *(piece.rows for piece, _, _, _ in pieces)])
+    back = np.argsort(order, kind="stable")
+    series = order[back]
+    group = np.repeat(np.arange(len(pieces)), [len(piece.rows) for piece, _, _, _ in pieces])
+    experts = {name: _gathered([p[2][name] for p in pieces], back, end) for name in settings.experts if pieces}
+    return ForecastModel(
+        settings=settings,
+        end_day=end,
+        learnt_day=end,
+        source=source,
+        element=series // 3,
+        phase=series % 3,
+        scale_w=np.concatenate([np.zeros(0, np.float32), *(p[1] for p in pieces)])[back],
+        cell=cell[series // 3],
+        group=group[back],
+        experts=experts,
+        track=gathered_track([p[3] for p in pieces], back, len(settings.experts)),
+        prior=prior,
+    )
 
 
 def _gathered(parts: list[Fitted], back: Ints, end_day: int) -> Fitted:
