@@ -12,8 +12,9 @@ import typer
 
 from ampacity.app.progress import bar
 from ampacity.forecasting import Designs, ForecastModel, ForecastSettings, LoadHistory, Weather, fit, predict, update
-from ampacity.forecasting.model import CHUNK, make_panel
+from ampacity.forecasting.model import CHUNK
 from ampacity.forecasting.panel import Shared
+from ampacity.forecasting.preparation import make_panel
 from ampacity.forecasting.ridge import fit_ridge, whiten, whiten_series
 from ampacity.timegrid import QUARTERS_PER_DAY, Window
 

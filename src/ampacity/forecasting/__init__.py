@@ -3,7 +3,9 @@
 from ampacity.forecasting.codec import dump_model, load_model
 from ampacity.forecasting.designs import Designs
 from ampacity.forecasting.fallback import fallback_band
-from ampacity.forecasting.model import ForecastModel, fit, update
+from ampacity.forecasting.fitting import fit
+from ampacity.forecasting.learning import update
+from ampacity.forecasting.model import ForecastModel
 from ampacity.forecasting.predict import DailyForecast, forecast_days, predict
 from ampacity.forecasting.types import (
     ForecastSettings,

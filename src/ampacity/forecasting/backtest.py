@@ -5,7 +5,9 @@ from dataclasses import dataclass, replace
 
 from ampacity.errors import Unsuitable
 from ampacity.forecasting.designs import Designs
-from ampacity.forecasting.model import RECENT_DAYS, ForecastModel, fit, update
+from ampacity.forecasting.fitting import fit
+from ampacity.forecasting.learning import update
+from ampacity.forecasting.model import RECENT_DAYS, ForecastModel
 from ampacity.forecasting.panel import whole_days
 from ampacity.forecasting.predict import DailyForecast, forecast_days, predict
 from ampacity.forecasting.types import (

@@ -9,8 +9,9 @@ from ampacity.forecasting.calibration import DELAY_BANDS
 from ampacity.forecasting.designs import Designs
 from ampacity.forecasting.experts import EXPERTS, shares
 from ampacity.forecasting.faults import without_faults
-from ampacity.forecasting.model import RECENT_DAYS, ForecastModel, chunks_of, fitted_of, make_panel
+from ampacity.forecasting.model import RECENT_DAYS, ForecastModel, chunks_of, fitted_of
 from ampacity.forecasting.panel import Panel, Shared, whole_days
+from ampacity.forecasting.preparation import make_panel
 from ampacity.forecasting.prior import prior_band
 from ampacity.forecasting.tracking import mix, track_of
 from ampacity.forecasting.types import (
