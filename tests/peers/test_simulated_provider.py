@@ -51,7 +51,7 @@ def of(events: list[dict], event: str, **facts) -> list[dict]:
 async def test_it_registers_charges_reports_and_asks(pool, tmp_path, starter):
     await add_grid(pool, {"g1": "fp"}, contracted_w=44_000.0)
     script = tmp_path / "script.jsonl"
-    script.write_text('{"group_id": "g1", "capacity_w": 30000, "after_s": 0.2, "quarters": 4}\n')
+    script.write_text('{"group_id": "g1", "capacity_w": 30000, "after_s": 0.2, "in_quarters": 24, "quarters": 4}\n')
     clock = ["--at", NOW.isoformat(), "--speed", "900", "--no-asks", "--script", str(script), "--cars", "30"]
     start_at = asyncio.get_running_loop().time()
 

@@ -80,18 +80,11 @@ def build_peering(
         decide=decide,
         alarm=alarm,
     )
-    sender = Sender(
-        desk=desk,
-        sends_per_peer=settings.sends_per_peer,
-        most_attempts=settings.most_attempts,
-        lease_s=settings.lease_s,
-        send_timeout_s=settings.send_timeout_s,
-    )
     return Peering(
         endpoint=endpoint,
         router=oscp_router(endpoint),
         desk=desk,
-        sender=sender,
+        sender=_sender(desk, settings),
         client=client,
         woken=woken,
     )
@@ -100,6 +93,16 @@ def build_peering(
 def peer_desk(pool: Pool, settings: OscpSettings) -> Desk:
     """What the operations on sessions work with, for a command that sends nothing itself."""
     return _desk(pool, settings, client_of(settings, "", wall=wall_clock), wall=wall_clock, wake=lambda: None)
+
+
+def _sender(desk: Desk, settings: OscpSettings) -> Sender:
+    return Sender(
+        desk=desk,
+        sends_per_peer=settings.sends_per_peer,
+        most_attempts=settings.most_attempts,
+        lease_s=settings.lease_s,
+        send_timeout_s=settings.send_timeout_s,
+    )
 
 
 def _desk(pool: Pool, settings: OscpSettings, client: OscpClient, *, wall: Clock, wake: Callable[[], None]) -> Desk:

@@ -32,7 +32,6 @@ class PeerProfile(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     power_by_phase: bool = False  # W and KW per phase as well, not as one block ALL
     changes_only: bool = False
     refusal: Literal["forecast", "compliance_error", "silence"] = "forecast"
-    acknowledges: bool = True  # false: it takes a handshake's 204 as the whole of it
 
 
 PRESETS: dict[str, dict[str, object]] = {
