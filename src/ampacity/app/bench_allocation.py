@@ -24,6 +24,7 @@ class AllocationBench(msgspec.Struct, frozen=True, kw_only=True):
     groups: int
     quarters: int
     seconds: float
+    cpu_seconds: float  # of all threads: what it would take alone on one core
     peak_mib: float  # of the whole process, the input arrays included
     bound_by_own_cap: float  # part of the groups and quarters
     worst_overload_w: float  # above 0: a fault
@@ -45,7 +46,7 @@ def bench_allocation(
     for run in runs:
         typer.echo(
             f"{run.elements:,} elements, {run.groups:,} groups, {run.quarters} quarters: "
-            f"{run.seconds:.2f} s, {run.peak_mib:,.0f} MiB at the peak"
+            f"{run.seconds:.2f} s ({run.cpu_seconds:.2f} s of processor), {run.peak_mib:,.0f} MiB at the peak"
         )
 
 
@@ -63,15 +64,16 @@ def measure(
     floor_w = np.broadcast_to(np.where(rng.random(len(element)) < 0.3, 0.1 * weight, 0.0)[:, None], shape)
     wanted_w = element_load_w(weight[:, None], parent, element, share)
     headroom_w = wanted_w * rng.uniform(0.2, 1.0, (elements, 1, 1)) * rng.uniform(0.5, 1.1, (elements, 3, quarters))
-    begun = time.perf_counter()
+    begun, begun_cpu = time.perf_counter(), time.process_time()
     shared = allocate(headroom_w, parent, element, share, weight, floor_w, cap_w, workers=workers)
-    seconds = time.perf_counter() - begun
+    seconds, cpu_seconds = time.perf_counter() - begun, time.process_time() - begun_cpu
     peak_mib = _peak_mib()
     return AllocationBench(
         elements=elements,
         groups=len(element),
         quarters=quarters,
         seconds=round(seconds, 3),
+        cpu_seconds=round(cpu_seconds, 3),
         peak_mib=round(peak_mib, 1),
         bound_by_own_cap=round(float((shared.bound_by < 0).mean()), 4),
         worst_overload_w=max(_overloads(shared, headroom_w, parent, element, share)),
