@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from synthetic import FIRST, made_up
 
 from ampacity.errors import Unsuitable
-from ampacity.forecasting import ForecastSettings, LoadHistory
+from ampacity.forecasting import ForecastSettings, ForecastSource, LoadHistory
 from ampacity.forecasting.backtest import BacktestPlan, backtest
 from ampacity.forecasting.scores import Said, margin_at, naive_mae_w, pinball_loss, score, wrapped_upper
 from ampacity.forecasting.weather_rows import archive
@@ -164,3 +164,12 @@ def test_naive_forecasts_repeat_the_past():
 
     assert naive_mae_w(load_w, 28 * 96, 96, (96,))[0] == 0
     assert naive_mae_w(load_w + np.arange(30).repeat(96), 28 * 96, 96, (96, 192))[0] == pytest.approx(1.5)
+
+
+def test_weather_that_ends_with_the_history_is_enough_for_its_last_day():
+    load_w, weather = made_up(elements=1, days=DAYS, ahead=0)
+    given_history = LoadHistory(window=Window(FIRST, DAYS * 96), load_w=load_w)
+
+    made = next(iter(backtest(given_history, lambda _: weather, np.zeros(1, np.int64), SETTINGS, BacktestPlan(days=1))))
+
+    assert (made.forecast.source == ForecastSource.MODEL).all()

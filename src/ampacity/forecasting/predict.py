@@ -88,10 +88,14 @@ def forecast_days(
     weather: Weather,
     *,
     window: Window,
+    with_weather: Window | None = None,
     designs: Designs | None = None,
     workers: int = 1,
 ) -> DailyForecast:
-    """The daily base of all days that a window touches, from the whole days before its origin."""
+    """The daily base of all days that a window touches, from the whole days before its origin.
+
+    `with_weather` is the part of the window that counts as weather-free where its weather is missing; by default all.
+    """
     designs = designs or Designs(weather, model.settings)
     day, end = days_of_window(window, model.settings.day_start_quarter)
     first = max(whole_days(recent.window, model.settings.day_start_quarter)[0], day - RECENT_DAYS)
@@ -107,7 +111,7 @@ def forecast_days(
         before = _aligned(clean, model.element[rows] * 3 + model.phase[rows], start, shared.design.window)
         panel = make_panel(_by_day(before) / model.scale_w[rows, None, None], shared)
         load[rows] = _mixed(model, rows, panel, day)
-        weather_free[rows] = _lacks_weather(model, rows, shared, window, weather)
+        weather_free[rows] = _lacks_weather(model, rows, shared, with_weather or window, weather)
 
     on_threads(forecast, chunks_of(model), workers)
     return DailyForecast(day=day, load=load, weather_free=weather_free)
