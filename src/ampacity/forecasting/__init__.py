@@ -4,7 +4,7 @@ from ampacity.forecasting.codec import dump_model, load_model
 from ampacity.forecasting.designs import Designs
 from ampacity.forecasting.fallback import fallback_band
 from ampacity.forecasting.model import ForecastModel, fit, update
-from ampacity.forecasting.predict import DailyForecast, forecast_days, predict
+from ampacity.forecasting.predict import DailyForecast, days_of_window, forecast_days, predict
 from ampacity.forecasting.types import (
     ForecastSettings,
     ForecastSource,
@@ -22,6 +22,7 @@ __all__ = [
     "LoadForecast",
     "LoadHistory",
     "Weather",
+    "days_of_window",
     "dump_model",
     "fallback_band",
     "fit",
