@@ -656,8 +656,11 @@ class Outbox(Protocol):
     async def waiting(self) -> list[int]:
         """Connected providers that have something due."""
 
-    async def claim(self, provider_no: int, owner: UUID, *, limit: int, lease_s: float) -> list[OutboundForecast]:
-        """Take the first due messages of a provider, in order per (group, kind); older unsent ones are superseded."""
+    async def claim(
+        self, provider_no: int, owner: UUID, *, limit: int, lease_s: float, supersede: bool = True
+    ) -> list[OutboundForecast]:
+        """Take the first due messages of a provider, in order per (group, kind); before that, older unsent ones
+        are superseded, which looks at all that waits."""
 
     async def sent(self, owner: UUID, message_ids: Sequence[int]) -> None: ...
 

@@ -11,6 +11,7 @@ from ampacity.operations.desk import Desk, address_of, backoff_s
 from ampacity.peers.types import Address, Delivery, OutboundForecast, Outcome
 
 _FIRST_S, _LONGEST_S = 2.0, 300.0
+_LOOK_OVER_EVERY_S = 2.0  # for what is superseded meanwhile
 
 
 @dataclass(slots=True)
@@ -51,9 +52,14 @@ class Sender:
         if peer is None or peer.base_url is None:
             return
         address = address_of(self.desk, peer)
-        reached = True
+        reached, look_over_at = True, 0.0
         while reached:
-            claimed = await self.desk.outbox.claim(provider_no, self.owner, limit=self.batch, lease_s=self.lease_s)
+            supersede = time.monotonic() >= look_over_at
+            if supersede:
+                look_over_at = time.monotonic() + _LOOK_OVER_EVERY_S
+            claimed = await self.desk.outbox.claim(
+                provider_no, self.owner, limit=self.batch, lease_s=self.lease_s, supersede=supersede
+            )
             if not claimed:
                 return
             reached = await self._send_all(address, claimed)

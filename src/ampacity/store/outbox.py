@@ -22,10 +22,13 @@ class OutboxStore:
     async def waiting(self) -> list[int]:
         return [row["provider_no"] for row in await self._pool.fetch(sql("providers_with_due_messages"))]
 
-    async def claim(self, provider_no: int, owner: UUID, *, limit: int, lease_s: float) -> list[OutboundForecast]:
+    async def claim(
+        self, provider_no: int, owner: UUID, *, limit: int, lease_s: float, supersede: bool = True
+    ) -> list[OutboundForecast]:
         async with self._pool.acquire() as connection:
             async with connection.transaction():
-                await connection.execute(sql("supersede_older_messages"), provider_no)
+                if supersede:
+                    await connection.execute(sql("supersede_older_messages"), provider_no)
                 taken = await connection.fetch(sql("claim_messages"), provider_no, owner, limit, lease_s)
             rows = await connection.fetch(sql("claimed_messages"), [row["message_id"] for row in taken])
         return [_outbound(row) for row in rows]
