@@ -49,7 +49,7 @@ class Store:
     def peers(self) -> PeerStore:
         return PeerStore(self.pool)
 
-    @property
+    @cached_property
     def cycle_ports(self) -> CyclePorts:
         return CyclePorts(
             grid=self.grid, cycles=self.cycles, requests=self.requests, peers=self.peers, usage=self.usage

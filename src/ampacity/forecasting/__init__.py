@@ -6,7 +6,7 @@ from ampacity.forecasting.fallback import fallback_band
 from ampacity.forecasting.fitting import fit
 from ampacity.forecasting.learning import update
 from ampacity.forecasting.model import ForecastModel
-from ampacity.forecasting.predict import DailyForecast, forecast_days, predict
+from ampacity.forecasting.predict import DailyForecast, days_of_window, forecast_days, predict
 from ampacity.forecasting.types import (
     ForecastSettings,
     ForecastSource,
@@ -24,6 +24,7 @@ __all__ = [
     "LoadForecast",
     "LoadHistory",
     "Weather",
+    "days_of_window",
     "dump_model",
     "fallback_band",
     "fit",

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Collection
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from uuid import UUID, uuid4
 
@@ -12,6 +12,7 @@ import numpy as np
 from ampacity.errors import NotReady
 from ampacity.forecasting import ForecastSettings
 from ampacity.network import Direction, ForecastKind, Network
+from ampacity.operations.bases import Bases
 from ampacity.operations.decide import KIND_OF, Before, Decided, Outlook, decide
 from ampacity.operations.emergency import restrained
 from ampacity.operations.forecast import GROUPS_AT_ONCE, Plan, forecasts, make_plan
@@ -45,6 +46,7 @@ class CyclePorts:
     requests: RequestStore
     peers: ConnectedPeers
     usage: Usage
+    bases: Bases = field(default_factory=Bases)  # kept from cycle to cycle
 
 
 async def run_cycle(
@@ -86,10 +88,11 @@ async def _decide_slot(
     settings: JsonObject = {"cycle": msgspec.to_builtins(cycle), "risk": forecast.risk, "zone": forecast.zone.key}
     async with ports.cycles.decide_cycle(slot, holder, slot, settings) as writer:
         gathered = Gathered(plan)
-        async for block in forecasts(plan, grid=ports.grid, cycles=ports.cycles, stages=stages):
+        blocks = forecasts(plan, grid=ports.grid, cycles=ports.cycles, stages=stages, bases=ports.bases)
+        async for block in blocks:
             await ports.cycles.renew_cycle(slot, holder, cycle.lease)
             with stages.during("headroom"):
-                gathered.add(block)
+                await asyncio.to_thread(gathered.add, block)
             with stages.during("write"):
                 await writer.forecast(block.elements.start, block.forecast, kept_levels(forecast))
         outlook = replace(gathered.outlook(need_wh), need_cap_w=await _needed(plan, ports))

@@ -1,8 +1,9 @@
 """Forecast the non-controllable load of all elements, block by block."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from collections import deque
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 import numpy as np
@@ -10,20 +11,25 @@ from numpy.typing import NDArray
 
 from ampacity.errors import NotReady
 from ampacity.forecasting import (
+    DailyForecast,
     Designs,
+    ForecastModel,
     ForecastSettings,
     LoadForecast,
     LoadHistory,
     Weather,
+    days_of_window,
     dump_model,
     fallback_band,
     fit,
+    forecast_days,
     load_model,
     predict,
     update,
 )
 from ampacity.network import Network
 from ampacity.network.settling import Settled, known_use, settle
+from ampacity.operations.bases import Base, Bases, Made, Rests, packed, weather_print
 from ampacity.operations.settings import CycleSettings
 from ampacity.operations.stages import Stages
 from ampacity.ports import CycleStore, Floats, GridStore, Ints, KeptModel
@@ -31,6 +37,8 @@ from ampacity.timegrid import QUARTERS_PER_DAY, QUARTERS_PER_HOUR, Window, momen
 
 ELEMENTS_PER_BLOCK = 512
 RECENT_DAYS = 16  # what a forecast needs of the past when its model is fitted already
+NEWEST_DAYS = 2  # ... and the base of the day is at hand too
+BLOCKS_AT_ONCE = 3
 GROUPS_AT_ONCE = 1024
 FALLBACK_EVERY = timedelta(days=1)
 GRACE_DAYS = 1  # a model is refitted beside the cycles; a cycle does it itself only where that did not happen
@@ -50,6 +58,11 @@ class Plan:
     forecast: ForecastSettings
     cycle: CycleSettings
     with_fallback: bool
+
+    @property
+    def known_at(self) -> datetime:
+        """Up to when measurements count as known."""
+        return self.made_at - timedelta(minutes=self.cycle.measurement_delay_min)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,31 +104,105 @@ async def make_plan(
     )
 
 
-async def forecasts(plan: Plan, *, grid: GridStore, cycles: CycleStore, stages: Stages) -> AsyncIterator[BlockForecast]:
-    """Forecast block after block; the next one is read while one is computed."""
-    reader = Reader(plan, grid, has_use=await grid.load_span("group") is not None)
-    models = await cycles.models(plan.made_at)
-    blocks = element_blocks(len(plan.network.elements))
-    fits = [needs_fit(models.get(block.start), block, plan) for block in blocks]
-    days = [plan.cycle.history_days if fit or plan.with_fallback else RECENT_DAYS for fit in fits]
-    reading = reader.start(blocks[0], days[0]) if blocks else None
-    for i, block in enumerate(blocks):
-        assert reading is not None
-        with stages.during("read"):
-            settled, window = await reading
-        if i + 1 < len(blocks):
-            reading = reader.start(blocks[i + 1], days[i + 1])
-        state: bytes | None
-        if fits[i]:
-            with stages.during("fit"):
-                state = await asyncio.to_thread(fitted, plan, block, settled, window, None)
-            with stages.during("keep model"):
-                await cycles.keep_model(block.start, len(block), plan.made_at, plan.made_at, state)
-        else:
-            with stages.during("read"):
-                state = await cycles.model(block.start, plan.made_at)
-        with stages.during("forecast"):
-            yield await asyncio.to_thread(_forecast, plan, block, settled, window, state, fits[i])
+async def forecasts(
+    plan: Plan, *, grid: GridStore, cycles: CycleStore, stages: Stages, bases: Bases
+) -> AsyncIterator[BlockForecast]:
+    """Forecast block after block, in order; a few are read and computed at a time."""
+    run = _Run(
+        plan=plan,
+        cycles=cycles,
+        reader=Reader(plan, grid, has_use=await grid.load_span("group") is not None),
+        models=await cycles.models(plan.made_at),
+        newest_late=await grid.newest_block(_day_start(plan)),
+        weather=weather_print(plan.weather, _day_start(plan)),
+        stages=stages,
+        bases=bases,
+    )
+    waiting: deque[asyncio.Task[BlockForecast]] = deque()
+    try:
+        for block in element_blocks(len(plan.network.elements)):
+            waiting.append(asyncio.create_task(run.block(block)))
+            if len(waiting) >= BLOCKS_AT_ONCE:
+                yield await waiting.popleft()
+        while waiting:
+            yield await waiting.popleft()
+    finally:
+        for task in waiting:
+            task.cancel()
+        await asyncio.gather(*waiting, return_exceptions=True)
+
+
+@dataclass(kw_only=True)
+class _Run:
+    """One run over all blocks."""
+
+    plan: Plan
+    cycles: CycleStore
+    reader: "Reader"
+    models: Mapping[int, KeptModel]
+    newest_late: int
+    weather: bytes
+    stages: Stages
+    bases: Bases
+    _fitting: asyncio.Lock = field(default_factory=asyncio.Lock)  # a fit takes much memory, and both cores by itself
+
+    async def block(self, block: range) -> BlockForecast:
+        plan, kept = self.plan, self.models.get(block.start)
+        is_new = needs_fit(kept, block, plan)
+        if is_new:
+            async with self._fitting:
+                return await self._fitted(block)
+        assert kept is not None
+        rests = self._rests(kept, block)
+        base = self.bases.usable(block.start, rests, *days_of_window(_ahead(plan), plan.forecast.day_start_quarter))
+        days = plan.cycle.history_days if plan.with_fallback else RECENT_DAYS if base is None else NEWEST_DAYS
+        settled, window = await self._read(block, days)
+        state: bytes | None = None
+        if base is None:
+            with self.stages.during("read"):
+                state = await self.cycles.model(block.start, plan.made_at)
+        with self.stages.during("forecast"):
+            made, forecast = await asyncio.to_thread(_forecast, plan, block, settled, window, state, base)
+        if made is not None:
+            self.bases.keep(block.start, rests, made)
+        return forecast
+
+    async def _fitted(self, block: range) -> BlockForecast:
+        plan = self.plan
+        settled, window = await self._read(block, plan.cycle.history_days)
+        with self.stages.during("fit"):
+            state = await asyncio.to_thread(fitted, plan, block, settled, window, None)
+        with self.stages.during("keep model"):
+            await self.cycles.keep_model(block.start, len(block), plan.made_at, plan.made_at, state)
+        with self.stages.during("forecast"):
+            made, forecast = await asyncio.to_thread(_forecast, plan, block, settled, window, state, None)
+        assert made is not None
+        model = KeptModel(elements=len(block), made_at=plan.made_at, fitted_at=plan.made_at)
+        self.bases.keep(block.start, self._rests(model, block), made)
+        return replace(forecast, refitted=True)
+
+    async def _read(self, block: range, days: int) -> tuple[Settled, Window]:
+        with self.stages.during("read"):
+            return await self.reader.start(block, days)
+
+    def _rests(self, model: KeptModel, block: range) -> Rests:
+        return Rests(
+            model_made_at=model.made_at,
+            elements=len(block),
+            known_until=min(quarter_at(self.plan.known_at), _day_start(self.plan)),
+            newest_late=self.newest_late,
+            weather=self.weather,
+        )
+
+
+def _ahead(plan: Plan) -> Window:
+    return Window(plan.origin, plan.cycle.horizon)
+
+
+def _day_start(plan: Plan) -> int:
+    """The quarter at which the day of the origin starts, for the forecast."""
+    first = plan.forecast.day_start_quarter
+    return days_of_window(_ahead(plan), first)[0] * QUARTERS_PER_DAY + first
 
 
 def needs_fit(model: KeptModel | None, block: range, plan: Plan) -> bool:
@@ -156,7 +243,7 @@ class Reader:
 
     async def _settled(self, block: range, window: Window) -> tuple[Settled, Window]:
         plan = self._plan
-        known_at = plan.made_at - timedelta(minutes=plan.cycle.measurement_delay_min)
+        known_at = plan.known_at
         measured_w = await self._grid.loads("element", block, window, known_at)
         used_w: Floats = np.zeros((1, 1, 1), np.float32)
         if self._has_use:
@@ -236,18 +323,31 @@ def updated(settled: Settled, window: Window, state: bytes, issued: Designs) -> 
 
 
 def _forecast(
-    plan: Plan, block: range, settled: Settled, window: Window, state: bytes | None, is_new: bool
-) -> BlockForecast:
-    assert state is not None
+    plan: Plan, block: range, settled: Settled, window: Window, state: bytes | None, base: Base | None
+) -> tuple[Made | None, BlockForecast]:
+    """The forecast of a block, and its base where that had to be made."""
     history = LoadHistory(window=window, load_w=settled.load_w)
-    ahead = Window(plan.origin, plan.cycle.horizon)
-    return BlockForecast(
+    made = None if base is not None else _made(plan, history, state)
+    model, daily = (base.model(), base.daily) if base is not None else _both(made)
+    return made, BlockForecast(
         elements=block,
-        forecast=predict(load_model(state), history, plan.weather, window=ahead, designs=plan.designs),
+        forecast=predict(model, history, plan.weather, window=_ahead(plan), designs=plan.designs, daily=daily),
         band_w=_band(plan, history, _limit_w(plan, block)) if plan.with_fallback else None,
         marks=settled.counts(),
-        refitted=is_new,
+        refitted=False,
     )
+
+
+def _made(plan: Plan, history: LoadHistory, state: bytes | None) -> Made:
+    assert state is not None
+    model = load_model(state)
+    daily = forecast_days(model, history, plan.weather, window=_ahead(plan), designs=plan.designs)
+    return Made(daily=daily, model=model, packed=packed(model))
+
+
+def _both(made: Made | None) -> tuple[ForecastModel, DailyForecast]:
+    assert made is not None
+    return made.model, made.daily
 
 
 def _limit_w(plan: Plan, block: range) -> Floats:

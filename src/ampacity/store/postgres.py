@@ -32,6 +32,7 @@ class PostgresGrid:
 
     def __init__(self, pool: Pool) -> None:
         self._pool = pool
+        self._known: tuple[tuple[int, ...], Network] | None = None
 
     async def take_in(self, given: Input, corrected_at: datetime) -> Imported:
         async with self._pool.acquire() as connection:
@@ -44,8 +45,15 @@ class PostgresGrid:
             await series.write_load(connection, subject, first_no, window, load_w, known_at)
 
     async def network(self) -> Network:
-        async with self._pool.acquire() as connection:
-            return await grid.read_network(connection)
+        """The grid as it is now; kept until it changes."""
+        async with (
+            self._pool.acquire() as connection,
+            connection.transaction(isolation="repeatable_read", readonly=True),
+        ):
+            state = tuple(await connection.fetchrow(sql("grid_state")))
+            if self._known is None or self._known[0] != state:
+                self._known = state, await grid.read_network(connection)
+            return self._known[1]
 
     async def version(self) -> GridVersion:
         return GridVersion(**await self._pool.fetchrow(sql("grid_version")))
@@ -61,6 +69,10 @@ class PostgresGrid:
     async def take_in_weather(self, rows: WeatherRows) -> int:
         async with self._pool.acquire() as connection, connection.transaction():
             return await taking_in.take_in_weather(connection, rows)
+
+    async def newest_block(self, before_quarter: int) -> int:
+        newest: int | None = await self._pool.fetchval(sql("newest_load_block"), before_quarter)
+        return newest or 0
 
     async def weather(self, window: Window, known_at: datetime) -> Weather:
         async with self._pool.acquire() as connection:

@@ -18,3 +18,9 @@ select provider_no, provider_id, name from provider order by provider_no;
 -- name: lock_grid
 -- One change of the grid at a time: numbers are given out without gaps.
 select pg_advisory_xact_lock(4170211501);
+
+-- name: grid_state
+-- What changes whenever the grid does.
+select coalesce((select max(change_no) from element_version), 0) as element_changes,
+    coalesce((select max(change_no) from contract), 0) as contract_changes,
+    (select count(*) from provider) as providers;

@@ -9,9 +9,21 @@ order by block_id;
 
 -- name: load_span
 -- First quarter with a value and the quarter after the last one.
-select min(first_quarter) as first, max(first_quarter + quarters) as behind_last
+with newest as (
+    select max(first_quarter) as first_quarter from load_block where subject = $1
+)
+select (select min(first_quarter) from load_block where subject = $1) as first,
+    max(b.first_quarter + b.quarters) as behind_last
+from newest n
+left join load_block b on b.subject = $1 and b.first_quarter > n.first_quarter - 96;
+
+-- name: newest_load_block
+-- The newest block with values of before a quarter; blocks come roughly in the order of time.
+select block_id
 from load_block
-where subject = $1;
+where first_quarter < $1
+order by block_id desc
+limit 1;
 
 -- name: weather_cells
 select cell_no, latitude, longitude from weather_cell order by cell_no;
