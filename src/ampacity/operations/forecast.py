@@ -38,7 +38,7 @@ from ampacity.timegrid import QUARTERS_PER_DAY, QUARTERS_PER_HOUR, Window, momen
 ELEMENTS_PER_BLOCK = 512
 RECENT_DAYS = 16  # what a forecast needs of the past when its model is fitted already
 NEWEST_DAYS = 2  # ... and the base of the day is at hand too
-BLOCKS_AT_ONCE = 3
+BLOCKS_AT_ONCE = 2
 GROUPS_AT_ONCE = 1024
 FALLBACK_EVERY = timedelta(days=1)
 GRACE_DAYS = 1  # a model is refitted beside the cycles; a cycle does it itself only where that did not happen

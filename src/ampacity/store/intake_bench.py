@@ -24,3 +24,8 @@ async def prepare_bare(pool: Pool) -> None:
 async def add_bare(pool: Pool, group_id: str, body: bytes) -> None:
     """A row, durable when this returns."""
     await pool.execute("insert into bare_message (group_id, body) values ($1, $2)", group_id, body)
+
+
+async def connect_bench_peers(pool: Pool, base_url: str, token_sealed: bytes) -> None:
+    """Every provider is connected and reached at the same address."""
+    await pool.execute(sql("connect_bench_peers"), base_url, token_sealed)

@@ -23,3 +23,9 @@ insert into peer (provider_no, state, state_since) values (0, 'connected', now()
 
 -- name: add_bench_token
 insert into peer_token (token_hash, provider_no, purpose, issued_at) values ($1, 0, 'active', now());
+
+-- name: connect_bench_peers
+insert into peer (provider_no, state, state_since, base_url, token_sealed)
+select provider_no, 'connected', now(), $1, $2
+from provider
+on conflict do nothing;
