@@ -73,14 +73,20 @@ async def decided_database(server_dsn: str, migrated: str) -> str:
 
 
 @pytest.fixture
-async def decided_pool(server_dsn: str, decided_database: str) -> AsyncIterator[Pool]:
-    """A pool on a database with the small grid and one decided cycle."""
+async def decided_copy(server_dsn: str, decided_database: str) -> AsyncIterator[str]:
+    """The address of a database with the small grid and one decided cycle."""
     name = f"test_{uuid4().hex}"
     await _run(server_dsn, f"create database {name} template {decided_database}")
-    pool = await connect(_named(server_dsn, name), max_size=5)
+    yield _named(server_dsn, name)
+    await _run(server_dsn, f"drop database {name} with (force)")
+
+
+@pytest.fixture
+async def decided_pool(decided_copy: str) -> AsyncIterator[Pool]:
+    """A pool on a database with the small grid and one decided cycle."""
+    pool = await connect(decided_copy, max_size=5)
     yield pool
     await pool.close()
-    await _run(server_dsn, f"drop database {name} with (force)")
 
 
 @pytest.fixture

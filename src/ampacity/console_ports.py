@@ -254,6 +254,14 @@ class Views(Protocol):
     async def scores(self, first_day: int, last_day: int) -> Sequence[Score]: ...
 
 
+class DeadLetters(Protocol):
+    """Messages that were given up."""
+
+    async def revive(self, provider_no: int) -> int:
+        """Send them again; gives how many."""
+        ...
+
+
 class ScoreStore(Protocol):
     """Keeps how the forecasts did."""
 

@@ -191,7 +191,7 @@ def _tightest(
         into = bound_w[d, :, :, start - ahead.first : stop - ahead.first]
         into[:] = headroom_w[:elements, :, start - covers.first : stop - covers.first]
         into[limit_w <= 0] = np.nan
-        filled = np.where(np.isnan(bound_w[d]), np.inf, bound_w[d]).reshape(elements, -1)
+        filled = np.where(np.isnan(bound_w[d]), np.inf, bound_w[d]).reshape(elements, 3 * ahead.count)
         place[d] = filled.argmin(axis=1)
         least[d] = filled[np.arange(elements), place[d]]
     least[np.isinf(least)] = np.nan
@@ -204,7 +204,7 @@ def _tightest(
         full_w[element_no] += shift_w[phase[element_no]]
     sign = np.where(export, -1.0, 1.0)[:, None]
     upper_w = sign * (full_w - bound_w[chosen, rows, phase])
-    hourly = upper_w.reshape(elements, -1, QUARTERS_PER_HOUR)
+    hourly = upper_w.reshape(elements, ahead.count // QUARTERS_PER_HOUR, QUARTERS_PER_HOUR)
     return _Tightest(
         least_w=least[chosen, rows],
         of_w=full_w[rows, step],
@@ -222,7 +222,7 @@ def _measured(load_w: Floats, phase: Ints, past: Window) -> tuple[Floats, Ints, 
     last = past.count - 1 - known[:, ::-1].argmax(axis=1)
     rows = np.arange(len(phase))
     has = known.any(axis=1)
-    own_w = load_w[rows, phase].reshape(len(phase), -1, QUARTERS_PER_HOUR)
+    own_w = load_w[rows, phase].reshape(len(phase), past.count // QUARTERS_PER_HOUR, QUARTERS_PER_HOUR)
     count = (~np.isnan(own_w)).sum(axis=2)
     hourly_w = np.where(count > 0, np.nansum(own_w, axis=2) / np.maximum(count, 1), np.nan)
     return np.where(has, total_w[rows, last], np.nan), np.where(has, past.first + last, -1), hourly_w

@@ -32,8 +32,9 @@ class ChangeFeed:
         try:
             yield
         finally:
-            work.cancel()
-            await asyncio.gather(work, return_exceptions=True)
+            while not work.done():  # a cancellation can get lost inside the driver
+                work.cancel()
+                await asyncio.wait({work}, timeout=1.0)
 
     async def subscribe(self) -> AsyncIterator[str | None]:
         queue: asyncio.Queue[str] = asyncio.Queue(_MOST_WAITING)
@@ -41,9 +42,11 @@ class ChangeFeed:
         try:
             while True:
                 try:
-                    yield await asyncio.wait_for(queue.get(), _QUIET_S)
+                    async with asyncio.timeout(_QUIET_S):
+                        topic: str | None = await queue.get()
                 except TimeoutError:
-                    yield None
+                    topic = None
+                yield topic
         finally:
             self._waiting.discard(queue)
 
@@ -80,9 +83,10 @@ class ChangeFeed:
         try:
             while not ended.is_set():
                 with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(ended.wait(), _PROBE_S)
+                    async with asyncio.timeout(_PROBE_S):
+                        await ended.wait()
                 if not ended.is_set():
-                    await asyncio.wait_for(connection.execute("select 1"), _PROBE_S)
+                    await connection.execute("select 1", timeout=_PROBE_S)
         finally:
             connection.remove_termination_listener(gone)
             if not connection.is_closed():

@@ -210,3 +210,9 @@ order by first_no;
 insert into forecast_score (day, lead_h, first_no, subjects, figures)
 values ($1, $2, $3, $4, $5)
 on conflict (day, lead_h, first_no) do nothing;
+
+-- name: revive_dead_letters
+-- Try again what was given up in the last week; what a newer message replaced meanwhile is superseded when it is sent.
+update outbound_forecast
+set dead_at = null, attempts = 0, due_at = now(), last_error = null, lease_until = null
+where provider_no = $1 and dead_at > now() - interval '7 days';
