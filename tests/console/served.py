@@ -1,10 +1,9 @@
-"""The console on a port of this machine, in a thread of its own, for real browsers."""
+"""The console on a port of this machine, for real browsers."""
 
 import asyncio
 import socket
-import threading
-from collections.abc import Coroutine, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,49 +15,36 @@ from tests.console.world import World, build
 
 @dataclass(frozen=True, kw_only=True)
 class Served:
-    """A running console; `do` runs something on its loop."""
+    """A running console."""
 
     url: str
     world: World
-    loop: asyncio.AbstractEventLoop
-
-    def do(self, work: Coroutine[Any, Any, Any], timeout_s: float = 30.0) -> Any:
-        return asyncio.run_coroutine_threadsafe(work, self.loop).result(timeout_s)
 
 
-@contextmanager
-def served(dsn: str, **more: Any) -> Iterator[Served]:
+@asynccontextmanager
+async def served(dsn: str, **more: Any) -> AsyncIterator[Served]:
     """Serve the console on a database until the block ends."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    loop = asyncio.new_event_loop()
-    thread = threading.Thread(target=loop.run_forever, daemon=True)
-    thread.start()
     url = f"http://127.0.0.1:{port}"
+    pool = await connect(dsn, max_size=5)
+    world = build(pool, base_url=url, **more)
+    async with serving(world.app, port):
+        yield Served(url=url, world=world)
+    await pool.close()
 
-    async def start() -> tuple[World, uvicorn.Server, asyncio.Task[None]]:
-        world = build(await connect(dsn, max_size=5), base_url=url, **more)
-        config = uvicorn.Config(
-            world.app, host="127.0.0.1", port=port, log_level="warning", log_config=None, timeout_graceful_shutdown=1
-        )
-        server = uvicorn.Server(config)
-        task = asyncio.create_task(server._serve())
-        while not server.started:
-            await asyncio.sleep(0.02)
-        return world, server, task
 
-    world, server, task = asyncio.run_coroutine_threadsafe(start(), loop).result(30)
+@asynccontextmanager
+async def serving(app: Any, port: int) -> AsyncIterator[None]:
+    """Serve an app until the block ends."""
+    config = uvicorn.Config(app, host="127.0.0.1", port=port, log_config=None, timeout_graceful_shutdown=1)
+    server = uvicorn.Server(config)
+    task = asyncio.create_task(server._serve())
+    while not server.started:  # noqa: ASYNC110  # it has no event for this
+        await asyncio.sleep(0.02)
     try:
-        yield Served(url=url, world=world, loop=loop)
+        yield
     finally:
-
-        async def stop() -> None:
-            server.should_exit = True
-            await task
-            await world.pool.close()
-
-        asyncio.run_coroutine_threadsafe(stop(), loop).result(30)
-        loop.call_soon_threadsafe(loop.stop)
-        thread.join(10)
-        loop.close()
+        server.should_exit = True
+        await task

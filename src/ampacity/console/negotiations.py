@@ -36,14 +36,17 @@ async def negotiation_page(request: Asked) -> Response[str]:
     found = await console.ports.views.request(int(wanted)) if wanted.isdecimal() and len(wanted) < 18 else None
     if found is None:
         raise NotFound(f"there is no request {wanted}")
-    line, events, held = found
+    asked, events, held = found
     situation = await console.lookout.situation(console.clock())
-    window = Window(line.first_quarter, len(line.wanted_w))
-    told_at = line.decided_at or console.clock()
+    window = Window(asked.first_quarter, len(asked.wanted_w))
+    told_at = asked.decided_at or console.clock()
     kept = await console.ports.views.kept_capacities(
-        [line.group_no], line.kind, min(line.received_at, told_at) - (window.end_moment - window.start_moment), told_at
+        [asked.group_no],
+        asked.kind,
+        min(asked.received_at, told_at) - (window.end_moment - window.start_moment),
+        told_at,
     )
-    before = line_of(line.kind, [k for k in kept if k.decision_id != line.decision_id], window)
+    before = line_of(asked.kind, [k for k in kept if k.decision_id != asked.decision_id], window)
     held_w = np.full(window.count, np.nan)
     for part in held:
         covers = Window(part.first_quarter, len(part.held_w))
@@ -51,10 +54,11 @@ async def negotiation_page(request: Asked) -> Response[str]:
         lay(values[None], window, part.held_w[None], covers, since=covers.first)
         held_w = np.where(np.isnan(values), held_w, values)
     network = situation.network
-    group = network.groups[line.group_no]
+    group = network.groups[asked.group_no]
     return await page(
-        request, "negotiation.html", line=line, events=events, window=window, before_w=before.capacity_w, held_w=held_w,
-        group=group, voltage_v=float(network.phase_voltage_v[network.element[line.group_no]]),
-        element=network.elements[int(network.element[line.group_no])], now_quarter=quarter_at(console.clock()),
-        decision=None if line.decision_id is None else await console.ports.views.decision(line.decision_id),
+        request, "negotiation.html", asked=asked, events=events, window=window, before_w=before.capacity_w,
+        held_w=held_w,
+        group=group, voltage_v=float(network.phase_voltage_v[network.element[asked.group_no]]),
+        element=network.elements[int(network.element[asked.group_no])], now_quarter=quarter_at(console.clock()),
+        decision=None if asked.decision_id is None else await console.ports.views.decision(asked.decision_id),
     )  # fmt: skip

@@ -1,6 +1,7 @@
 """From templates to pages."""
 
 import hashlib
+import re
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cache, partial
@@ -53,7 +54,7 @@ def environment() -> Environment:
     )
     made.globals.update(
         ampere=shown.ampere, of_group=shown.of_group, thumbnail=drawn.thumbnail, State=State, Permission=Permission,
-        moment_of=moment_of, asset=asset, plotly=plotly_path(), nothing=shown.NONE,
+        moment_of=moment_of, asset=asset, plotly=plotly_path(), plotly_style_ids=plotly_style_ids, nothing=shown.NONE,
     )  # fmt: skip
     return made
 
@@ -61,6 +62,17 @@ def environment() -> Environment:
 def plotly_path() -> str:
     """Where the chart library lies; the version in the name lets browsers keep it for ever."""
     return f"/console/assets/plotly-{metadata.version('plotly')}.js"
+
+
+@cache
+def plotly_style_ids() -> tuple[str, ...]:
+    """Ids under which the chart library would add inline styles, unless an element of that id is there already.
+
+    It carries a map library, which does so as soon as it is loaded; we draw no such maps, and the
+    policy of these pages allows no inline style.
+    """
+    text = (resources.files("plotly") / "package_data" / "plotly.min.js").read_text(encoding="utf-8")
+    return tuple(sorted(set(re.findall(r'getElementById\("([0-9a-f]{64})"\)', text))))
 
 
 @cache

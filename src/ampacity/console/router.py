@@ -1,5 +1,6 @@
 """All pages under /console: who may enter, what a refusal looks like, the headers of every answer."""
 
+import logging
 from collections.abc import Callable, Sequence
 from datetime import timedelta
 from typing import Any
@@ -31,6 +32,7 @@ from ampacity.operations.situation import Lookout
 from ampacity.ports import Clock
 
 PATH = "/console"
+_LOG = logging.getLogger(__name__)
 _STATUS: dict[type[AmpacityError], int] = {
     Unsuitable: 422, NotFound: 404, Conflict: 409, Refused: 403, Unauthorised: 401, NotReady: 503, Unreachable: 502,
 }  # fmt: skip
@@ -128,7 +130,11 @@ def _handlers(console: Console) -> dict[type[Exception] | int, Callable[[Request
     def unknown(request: Request[Any, Any, Any], error: HTTPException) -> Response[Any]:
         return _refusal(console, request, error.status_code, f"{request.url.path}: {error.detail}")
 
-    return {AmpacityError: told, HTTPException: unknown}
+    def failed(request: Request[Any, Any, Any], error: Exception) -> Response[Any]:
+        _LOG.error("%s failed", request.url.path, exc_info=error)
+        return _refusal(console, request, 500, "the server could not make this page; what went wrong is in its log")
+
+    return {AmpacityError: told, HTTPException: unknown, Exception: failed}
 
 
 def _refusal(console: Console, request: Request[Any, Any, Any], status: int, why: str) -> Response[Any]:
