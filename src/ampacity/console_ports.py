@@ -154,19 +154,6 @@ class CycleLine:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Score:
-    """How forecasts of elements did in a day at one lead; arrays (E,) over elements `first_no` on."""
-
-    day: int
-    lead_h: float
-    first_no: int
-    values: NDArray[np.float32]  # how many quarters were scored
-    exceeded: NDArray[np.float32]  # in how many the load was above the upper quantile
-    error_w: NDArray[np.float32]  # sum of |load - median|
-    margin_w: NDArray[np.float32]  # sum of upper quantile - median
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class ProviderLine:
     """A provider with what waits for it."""
 
@@ -251,8 +238,6 @@ class Views(Protocol):
         """Kind, times, settings and summary of a decision."""
         ...
 
-    async def scores(self, first_day: int, last_day: int) -> Sequence[Score]: ...
-
 
 class DeadLetters(Protocol):
     """Messages that were given up."""
@@ -260,22 +245,6 @@ class DeadLetters(Protocol):
     async def revive(self, provider_no: int) -> int:
         """Send them again; gives how many."""
         ...
-
-
-class ScoreStore(Protocol):
-    """Keeps how the forecasts did."""
-
-    async def scored_days(self) -> Sequence[int]: ...
-
-    async def cycles_of_day(self, day: int) -> Sequence[tuple[int, datetime]]:
-        """Decisions of the cycles of a UTC day, with the time they were made for."""
-        ...
-
-    def forecast_blocks(self, decision_id: int) -> AsyncIterator[tuple[int, Window, tuple[float, ...], Floats]]:
-        """First element, window, levels and quantiles (Q, E, 3, T) of each block."""
-        ...
-
-    async def keep_scores(self, scores: Sequence[Score]) -> None: ...
 
 
 class LimitStore(Protocol):

@@ -15,8 +15,8 @@ from ampacity.store.limits import PostgresLimits
 from ampacity.store.people import PostgresPeople
 from ampacity.store.pool import Pool
 from ampacity.store.postgres import PostgresGrid
+from ampacity.store.quality import QualityStore
 from ampacity.store.requests import PostgresRequests
-from ampacity.store.scores import PostgresScores
 from tests.operations.conftest import Connected
 from tests.operations.people import Hands
 from tests.operations.test_cycle import AT
@@ -50,7 +50,7 @@ def build(
     clock = Hands(AT + timedelta(minutes=5))
     ports = ConsolePorts(
         views=PostgresViews(pool), people=PostgresPeople(pool), limits=PostgresLimits(pool), grid=PostgresGrid(pool),
-        requests=PostgresRequests(pool), peers=Connected(frozenset({0})), scores=PostgresScores(pool),
+        requests=PostgresRequests(pool), peers=Connected(frozenset({0})), scores=QualityStore(pool),
         dead_letters=PostgresDeadLetters(pool), changes=feed, identity=identity,
     )  # fmt: skip
     router = console_router(ports, settings, clock=clock, wall=wall, base_url=base_url, demo_accounts=demo)

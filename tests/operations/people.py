@@ -3,14 +3,12 @@
 from datetime import datetime
 
 from ampacity.operations.accounts import Reception, add_account
-from ampacity.operations.at_once import AtOncePorts
 from ampacity.operations.limits import LimitDesk
 from ampacity.people import Role, SignedIn
 from ampacity.store.limits import PostgresLimits
 from ampacity.store.people import PostgresPeople
 from ampacity.store.postgres import PostgresGrid
 from ampacity.store.requests import PostgresRequests
-from tests.operations.conftest import Connected
 
 PASSWORD = "correct horse battery"
 
@@ -35,11 +33,12 @@ async def person(pool, name: str, role: Role, wall) -> SignedIn:
     return SignedIn(account_no=found[0].account_no, name=name, full_name="", role=role)
 
 
-def limit_desk(pool, clock, wall, providers=frozenset({0, 1})) -> LimitDesk:
+def limit_desk(pool, clock, wall) -> LimitDesk:
     return LimitDesk(
         limits=PostgresLimits(pool),
         people=PostgresPeople(pool),
-        at_once=AtOncePorts(grid=PostgresGrid(pool), requests=PostgresRequests(pool), peers=Connected(providers)),
+        grid=PostgresGrid(pool),
+        requests=PostgresRequests(pool),
         clock=clock,
         wall=wall,
         power_factor=0.95,

@@ -42,9 +42,9 @@ async def decided(pool):
 
 
 def new_limit(
-    kind=LimitKind.EMERGENCY, limit_w=LIMIT_W, hours=4.0, element_no=CABLE, reason="splice is hot"
+    kind=LimitKind.EMERGENCY, limit_w=LIMIT_W, hours=4.0, element_no=CABLE, reason="splice is hot", starts_in_h=None
 ) -> NewLimit:
-    start = AT + timedelta(minutes=5)
+    start = AT + timedelta(minutes=5 if starts_in_h is None else 60 * starts_in_h)
     return NewLimit(
         element_no=element_no, kind=kind, limit_w=limit_w, starts_at=start, ends_at=start + timedelta(hours=hours),
         reason=reason,
@@ -90,7 +90,7 @@ async def test_who_gets_less_is_told_in_every_kind(pool, decided):
         "where d.kind = 'emergency'"
     )
     assert {r["group_no"] for r in told} == {0, 1}
-    assert {r["kind"] for r in told} >= {"CONSUMPTION", "GENERATION", "OPTIMUM", "FALLBACK_CONSUMPTION"}
+    assert {r["kind"] for r in told} >= {"CONSUMPTION", "GENERATION", "OPTIMUM"}
     optimum = (await given_to(decided, ForecastKind.OPTIMUM))[1].capacity_w
     consumption = (await given_to(decided))[1].capacity_w
     assert (optimum <= consumption).all()
@@ -122,8 +122,11 @@ async def test_an_override_waits_for_a_second_person(pool, decided):
         await confirm_limit(desk, ada, number)
     await confirm_limit(desk, grace, number)
 
-    after_w, _ = await given_to(decided)
-    assert (after_w[CABLE, :, :17] <= LIMIT_W).all()
+    now_w, _ = await given_to(decided)
+    assert (now_w == waiting_w).all()
+    await cycle(decided, AT + timedelta(minutes=15))
+    after_w, _ = await given_to(decided, at=AT + timedelta(minutes=15))
+    assert (after_w[CABLE, :, :16] <= LIMIT_W).all()
     acts = await pool.fetch("select who, what, about from act where about like 'element/%' order by act_no")
     assert [tuple(a) for a in acts] == [
         ("ada", "proposed an override", "element/c1"),
@@ -193,7 +196,7 @@ async def test_what_a_limit_would_do_is_told_before_and_changes_nothing(pool, de
     who = await person(pool, "ada", Role.OPERATOR, Hands(WALL))
     before_w, _ = await given_to(decided)
 
-    foreseen = (await foresee_limit(desk, new_limit())).lost_wh()
+    foreseen = await foresee_limit(desk, new_limit())
 
     assert ((await given_to(decided))[0] == before_w).all()
     await set_limit(desk, who, new_limit())
@@ -210,6 +213,7 @@ async def test_what_a_limit_would_do_is_told_before_and_changes_nothing(pool, de
         ({"hours": -1}, "is past"),
         ({"hours": 24 * 8}, "at most 7 days"),
         ({"limit_w": 17_600.0}, "an emergency lowers"),
+        ({"starts_in_h": 2}, "holds from now on"),
         ({"limit_w": -1.0}, "it is 0 to"),
         ({"limit_w": float("nan")}, "it is 0 to"),
     ],

@@ -6,18 +6,19 @@ from datetime import timedelta
 import numpy as np
 import pytest
 
+from ampacity.forecasting import ForecastSettings
 from ampacity.network import Direction, ForecastKind
 from ampacity.operations.element_view import element_view, why
 from ampacity.operations.group_view import group_view
 from ampacity.operations.overview import Wanted, counts, overview
 from ampacity.operations.quality import quality
-from ampacity.operations.score import ScorePorts, score, score_days
+from ampacity.operations.score_forecasts import score_forecasts
+from ampacity.operations.settings import CycleSettings
 from ampacity.operations.situation import Lookout, State
 from ampacity.operations.take_in import take_in
 from ampacity.store.console import PostgresViews
 from ampacity.store.postgres import PostgresGrid
-from ampacity.store.scores import PostgresScores
-from tests.operations.conftest import small_input
+from ampacity.store.quality import QualityStore
 from tests.operations.test_cycle import AT, cycle, ports
 
 
@@ -137,35 +138,23 @@ async def test_a_group_shows_what_held_when_decisions_followed_one_another(pool,
     assert {m.state for m in view.messages} == {"waiting"}
 
 
-def test_scores_count_what_was_above_the_upper_quantile_by_lead():
-    load_w = np.full((1, 3, 96), 5.0)
-    load_w[0, 0, 2] = 11.0  # within the first hour
-    load_w[0, 1, 95] = 11.0  # a day ahead
-    load_w[0, 2, 50] = np.nan
-    quantiles_w = np.stack([np.full((1, 3, 96), w) for w in (1.0, 6.0, 10.0)])
-
-    figures = score(load_w, quantiles_w, (0.01, 0.5, 0.99))
-
-    assert [f[0, 0] for f in figures] == [12, 36, 96, 143]
-    assert [f[1, 0] for f in figures] == [1, 0, 0, 1]
-    assert figures[1][2, 0] == pytest.approx(36 * 1.0)
-    assert figures[1][3, 0] == pytest.approx(36 * 4.0)
-
-
-async def test_past_days_are_scored_once_and_shown_by_lead(pool, given):
+async def test_what_was_scored_is_shown_by_lead(pool, given):
     on = ports(pool)
-    await take_in(small_input(), grid=on.grid, now=AT)
+    await take_in(given, grid=on.grid, now=AT)
     await cycle(on, AT - timedelta(days=2))
-    await cycle(on, AT - timedelta(days=2) + timedelta(hours=2))
     await cycle(on)
-    score_ports = ScorePorts(grid=on.grid, scores=PostgresScores(pool))
-
-    first = await score_days(AT, ports=score_ports, power_factor=0.95)
-    again = await score_days(AT, ports=score_ports, power_factor=0.95)
-
+    scores = QualityStore(pool)
     views = PostgresViews(pool)
-    found = await quality(await Lookout(views, on.grid, 0.95).situation(AT), views=views)
-    assert (first, again) == (1, 0)
-    assert sum(s.values for s in found.by_lead) == 3 * 3 * 96
-    assert all(0 <= s.exceeded <= 0.1 and s.error_w > 0 and s.margin_w > 0 for s in found.by_lead)
+    situation = await Lookout(views, on.grid, 0.95).situation(AT)
+    before = await quality(situation, views=views, scores=scores)
+
+    await score_forecasts(
+        AT, grid=on.grid, cycles=on.cycles, quality=scores, forecast=ForecastSettings(), cycle=CycleSettings()
+    )
+
+    found = await quality(situation, views=views, scores=scores)
+    one = await quality(situation, views=views, scores=scores, element_no=1)
+    assert before.by_lead == []
+    assert sum(s.values for s in found.by_lead) == 3 * 3 * 96 == 3 * sum(s.values for s in one.by_lead)
+    assert all(0 <= s.exceeded <= 0.2 and s.error_w > 0 and s.margin_w > 0 for s in found.by_lead)
     assert {e.element_id for e in found.worst} == {"t", "c1", "c2"}

@@ -4,11 +4,11 @@ from dataclasses import dataclass
 from zoneinfo import ZoneInfo
 
 from ampacity.console.settings import ConsoleSettings
-from ampacity.console_ports import Changes, DeadLetters, IdentityProvider, LimitStore, PeopleStore, ScoreStore, Views
+from ampacity.console_ports import Changes, DeadLetters, IdentityProvider, LimitStore, PeopleStore, Views
 from ampacity.operations.accounts import Reception
 from ampacity.operations.limits import LimitDesk
 from ampacity.operations.situation import Lookout
-from ampacity.ports import Clock, ConnectedPeers, GridStore, RequestStore
+from ampacity.ports import Clock, ConnectedPeers, ForecastQuality, GridStore, RequestStore
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,7 +21,7 @@ class ConsolePorts:
     grid: GridStore
     requests: RequestStore
     peers: ConnectedPeers
-    scores: ScoreStore
+    scores: ForecastQuality
     dead_letters: DeadLetters
     changes: Changes
     identity: IdentityProvider | None = None

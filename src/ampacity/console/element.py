@@ -50,7 +50,7 @@ async def element_page(request: Asked) -> Response[str]:
         children=len(situation.children_of(e)),
         groups=[situation.network.groups[g] for g in situation.groups_behind(e)[:24]],
         limits=[(c, limit_state(c, situation.at)) for c in limits[:10]],
-        quality=await quality(situation, views=console.ports.views, element_no=e),
+        quality=await quality(situation, views=console.ports.views, scores=console.ports.scores, element_no=e),
         voltage_v=float(situation.network.phase_voltage_v[e]), marks=MARKS, Mark=Mark, Direction=Direction,
         days=QUARTERS_PER_DAY,
     )  # fmt: skip

@@ -26,7 +26,7 @@ from ampacity.people import LimitKind, NewLimit, Permission
 DONE = {
     "set": "The limit holds; who gets less is being told.",
     "proposed": "The override is proposed; it holds once a second person confirms it.",
-    "confirmed": "The override is confirmed.",
+    "confirmed": "The override is confirmed; it holds from the next cycle on.",
     "refused": "The override is refused.",
     "withdrawn": "The limit is withdrawn; the next cycle gives back what it took.",
 }
@@ -65,10 +65,10 @@ async def foresee_page(request: Asked) -> Response[str]:
     given = await _given(request)
     try:
         new = _limit(console, situation, given)
-        effect = await foresee_limit(console.limit_desk, new)
+        lost_wh = await foresee_limit(console.limit_desk, new)
     except Unsuitable as wrong:
         return await _form(request, situation, given, wrong.faults, status_code=422)
-    lost = sorted(effect.lost_wh().items(), key=lambda pair: -pair[1])
+    lost = sorted(lost_wh.items(), key=lambda pair: -pair[1])
     return await page(
         request, "limit_foreseen.html", situation=situation, new=new, given=given, lost=lost,
         element=situation.network.elements[new.element_no],

@@ -28,7 +28,7 @@ async def quality_page(request: Asked) -> Response[str]:
     """Scores, gaps, cycles."""
     console = console_of(request)
     situation = await console.lookout.situation(console.clock())
-    found = await quality(situation, views=console.ports.views)
+    found = await quality(situation, views=console.ports.views, scores=console.ports.scores)
     newest = next((c for c in found.cycles if c.summary is not None), None)
     late = [i for i in range(len(situation.state)) if situation.now_quarter[i] >= 0]
     return await page(

@@ -26,7 +26,6 @@ from ampacity.errors import (
     Unsuitable,
 )
 from ampacity.operations.accounts import Reception
-from ampacity.operations.at_once import AtOncePorts
 from ampacity.operations.limits import LimitDesk
 from ampacity.operations.situation import Lookout
 from ampacity.ports import Clock
@@ -73,7 +72,7 @@ def console_router(
         ),
         limit_desk=LimitDesk(
             limits=ports.limits, people=ports.people, clock=clock, wall=wall, power_factor=power_factor,
-            at_once=AtOncePorts(grid=ports.grid, requests=ports.requests, peers=ports.peers),
+            grid=ports.grid, requests=ports.requests,
         ),
         lookout=Lookout(ports.views, ports.grid, power_factor),
         demo_accounts=tuple(demo_accounts),

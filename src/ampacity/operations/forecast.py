@@ -24,7 +24,7 @@ from ampacity.forecasting import (
 )
 from ampacity.network import Network
 from ampacity.network.settling import Settled, known_use, settle
-from ampacity.operations.limit_shifts import LimitShifts
+from ampacity.operations.limit_shifts import LimitShifts, limit_shifts, reach
 from ampacity.operations.settings import CycleSettings
 from ampacity.operations.stages import Stages
 from ampacity.ports import CycleStore, Floats, GridStore, Ints, KeptModel
@@ -79,9 +79,12 @@ async def make_plan(
     newest_fallback = await cycles.fallback_made_at(at)
     origin = quarter_at(at)
     weather = await grid.weather(weather_window(origin, cycle), at)
+    ahead = reach(origin, cycle)
+    changes = await grid.limit_changes(ahead, at)
     return Plan(
         network=network,
         limit_w=network.limit_w(cycle.power_factor),
+        shifts=limit_shifts(network.limit_w(cycle.power_factor), changes, ahead),
         weather=weather,
         designs=Designs(weather, forecast),
         cell=nearest_cell(network, weather),

@@ -7,14 +7,14 @@ import numpy as np
 
 from ampacity.network import Direction
 from ampacity.operations.settings import CycleSettings
-from ampacity.people import LimitChange, effective_limit_w
+from ampacity.people import LimitChange, LimitKind, effective_limit_w
 from ampacity.ports import Floats, Steps
 from ampacity.timegrid import QUARTERS_PER_DAY, QUARTERS_PER_HOUR, Window
 
 
 @dataclass(frozen=True, kw_only=True)
 class LimitShifts:
-    """Set limit minus rating [W] of the elements that have one: number to (3, T) over the window."""
+    """Override minus rating [W] of the elements that have one: number to (3, T) over the window."""
 
     window: Window
     by_element: Mapping[int, Floats]
@@ -41,10 +41,17 @@ def reach(origin: int, cycle: CycleSettings) -> Window:
 
 
 def limit_shifts(rated_w: Floats, changes: Sequence[LimitChange], window: Window) -> LimitShifts:
-    """What changes make of the ratings [W], shape (E, 3), in a window."""
+    """What overrides make of the ratings [W], shape (E, 3), in a window.
+
+    Emergencies are taken from headroom by `restrained`; while one holds, its element is not raised.
+    """
     by_element: dict[int, Floats] = {}
     for element_no in sorted({c.element_no for c in changes}):
         own_w = np.asarray(rated_w[element_no], float)
-        limit_w = effective_limit_w(own_w, [c for c in changes if c.element_no == element_no], window)
-        by_element[element_no] = limit_w - own_w[:, None]
+        mine = [c for c in changes if c.element_no == element_no]
+        overrides = [c for c in mine if c.kind is LimitKind.OVERRIDE]
+        limit_w = effective_limit_w(own_w, overrides, window)
+        lowered = effective_limit_w(own_w, mine, window) < limit_w
+        shift_w = limit_w - own_w[:, None]
+        by_element[element_no] = np.where(lowered, np.minimum(shift_w, 0.0), shift_w)
     return LimitShifts(window=window, by_element=by_element)

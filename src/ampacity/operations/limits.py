@@ -1,4 +1,4 @@
-"""Limits that people set: an emergency at once, an override with four eyes; a lower limit counts at once."""
+"""Limits that people set: an emergency at once, an override with four eyes from the next cycle on."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -6,10 +6,11 @@ from datetime import datetime, timedelta
 
 from ampacity.console_ports import LimitStore, PeopleStore
 from ampacity.errors import Conflict, NotFound, Refused, Unsuitable
+from ampacity.network import ForecastKind, Network
 from ampacity.operations.accounts import require
-from ampacity.operations.at_once import AtOnce, AtOncePorts, decide_at_once, effect_at_once
+from ampacity.operations.emergency import impose, lowered, rooms_under
 from ampacity.people import LimitChange, LimitKind, LimitState, NewAct, NewLimit, Permission, SignedIn, limit_state
-from ampacity.ports import Clock
+from ampacity.ports import Clock, Emergency, GridStore, RequestStore
 
 LONGEST = {LimitKind.EMERGENCY: timedelta(days=7), LimitKind.OVERRIDE: timedelta(days=366)}
 HIGHEST_TIMES_RATING = 2.0
@@ -21,21 +22,36 @@ class LimitDesk:
 
     limits: LimitStore
     people: PeopleStore
-    at_once: AtOncePorts
+    grid: GridStore
+    requests: RequestStore
     clock: Clock
     wall: Clock
     power_factor: float
 
 
-async def foresee_limit(desk: LimitDesk, new: NewLimit) -> AtOnce:
-    """What a limit would do to the groups behind its element if it held from now on.
+async def foresee_limit(desk: LimitDesk, new: NewLimit) -> dict[int, float]:
+    """By how much less energy each group could draw if a limit held from now on [Wh], by the group's number.
 
     Raises:
         Unsuitable: as `set_limit`.
     """
     now = desk.clock()
     await _check(desk, new, now)
-    return await effect_at_once(now, _as_change(new, now), ports=desk.at_once, power_factor=desk.power_factor)
+    network = await desk.grid.network()
+    rated_w = network.limit_w(desk.power_factor)
+    emergency = Emergency(new.element_no, _total_w(network, new.element_no, new.limit_w), new.ends_at)
+    lost_wh: dict[int, float] = {}
+    async with desk.requests.gate() as gate:
+        running = await desk.requests.emergencies(now)
+        tables = await gate.capacities(len(network.groups), now)
+        if ForecastKind.CONSUMPTION not in tables:
+            return {}
+        rooms = await rooms_under(gate, network, rated_w, emergency, running=running, now=now)
+        for table, groups in lowered(network, rooms, tables, now):
+            if table.kind is ForecastKind.CONSUMPTION:
+                less_wh = table.fell_w.sum(axis=1) * table.steps.quarters / 4.0
+                lost_wh.update(zip(groups, less_wh.tolist(), strict=True))
+    return lost_wh
 
 
 async def set_limit(desk: LimitDesk, who: SignedIn, new: NewLimit) -> int:
@@ -52,12 +68,12 @@ async def set_limit(desk: LimitDesk, who: SignedIn, new: NewLimit) -> int:
     what = "set an emergency limit" if new.kind is LimitKind.EMERGENCY else "proposed an override"
     await _record(desk, who, what, number, element_id)
     if new.kind is LimitKind.EMERGENCY:
-        await _apply(desk, number, now)
+        await _impose(desk, await _known(desk, number), new.ends_at)
     return number
 
 
 async def confirm_limit(desk: LimitDesk, who: SignedIn, limit_no: int) -> None:
-    """Confirm what somebody else proposed: from now on it holds.
+    """Confirm what somebody else proposed: it holds from the next cycle on.
 
     Raises:
         Refused: `who` may not, or set it.
@@ -67,10 +83,8 @@ async def confirm_limit(desk: LimitDesk, who: SignedIn, limit_no: int) -> None:
     change = await _waiting(desk, who, limit_no)
     if change.set_by_no == who.account_no:
         raise Refused("who sets a limit does not confirm it: a second person has to")
-    now = desk.clock()
-    await desk.limits.answer_limit(limit_no, "confirmed", who.account_no, now)
+    await desk.limits.answer_limit(limit_no, "confirmed", who.account_no, desk.clock())
     await _record(desk, who, "confirmed an override", limit_no, change.element_id)
-    await _apply(desk, limit_no, now)
 
 
 async def refuse_limit(desk: LimitDesk, who: SignedIn, limit_no: int) -> None:
@@ -92,6 +106,8 @@ async def withdraw_limit(desk: LimitDesk, who: SignedIn, limit_no: int) -> None:
         raise Conflict(f"limit {limit_no} does not hold (any more)")
     await desk.limits.answer_limit(limit_no, "withdrawn", who.account_no, desk.clock())
     await _record(desk, who, "withdrew a limit", limit_no, change.element_id)
+    if change.kind is LimitKind.EMERGENCY:
+        await _impose(desk, change, desk.clock())
 
 
 async def current_limits(desk: LimitDesk) -> Sequence[tuple[LimitChange, LimitState]]:
@@ -101,9 +117,18 @@ async def current_limits(desk: LimitDesk) -> Sequence[tuple[LimitChange, LimitSt
     return [(c, limit_state(c, now)) for c in found]
 
 
-async def _apply(desk: LimitDesk, limit_no: int, now: datetime) -> None:
-    change = await _known(desk, limit_no)
-    await decide_at_once(now, change, ports=desk.at_once, power_factor=desk.power_factor)
+async def _impose(desk: LimitDesk, change: LimitChange, until: datetime) -> None:
+    """Lower what is out at once; until now ends what was imposed before."""
+    network = await desk.grid.network()
+    await impose(
+        change.element_id, _total_w(network, change.element_no, change.limit_w), until, change.reason,
+        now=desk.clock(), power_factor=desk.power_factor, grid=desk.grid, requests=desk.requests,
+    )  # fmt: skip
+
+
+def _total_w(network: Network, element_no: int, limit_w: float) -> float:
+    """A limit on each phase as one on all of them together."""
+    return limit_w * int(network.has_phase[element_no].sum())
 
 
 async def _waiting(desk: LimitDesk, who: SignedIn, limit_no: int) -> LimitChange:
@@ -123,7 +148,7 @@ async def _known(desk: LimitDesk, limit_no: int) -> LimitChange:
 
 async def _check(desk: LimitDesk, new: NewLimit, now: datetime) -> str:
     """The element's id; raises Unsuitable with every fault."""
-    network = await desk.at_once.grid.network()
+    network = await desk.grid.network()
     if not 0 <= new.element_no < len(network.elements):
         raise NotFound("there is no such element")
     rated_w = float(network.limit_w(desk.power_factor)[new.element_no].max())
@@ -134,6 +159,8 @@ async def _check(desk: LimitDesk, new: NewLimit, now: datetime) -> str:
         faults.append(f"until: {new.ends_at:%Y-%m-%d %H:%M} UTC is past, or before it starts")
     elif new.ends_at - new.starts_at > LONGEST[new.kind]:
         faults.append(f"until: a limit of this kind holds at most {LONGEST[new.kind].days} days")
+    if new.kind is LimitKind.EMERGENCY and new.starts_at > now:
+        faults.append("from: an emergency holds from now on; for later propose an override")
     if new.limit_w < 0 or not new.limit_w <= HIGHEST_TIMES_RATING * rated_w:
         faults.append(f"limit: {new.limit_w / 1000:.1f} kW a phase; it is 0 to {2 * rated_w / 1000:.1f} kW")
     elif new.kind is LimitKind.EMERGENCY and new.limit_w >= rated_w:
@@ -150,11 +177,3 @@ async def _record(desk: LimitDesk, who: SignedIn, what: str, limit_no: int, elem
         "reason": change.reason,
     }  # fmt: skip
     await desk.people.record(who, NewAct(what=what, about=f"element/{element_id}", detail=detail), desk.wall())
-
-
-def _as_change(new: NewLimit, now: datetime) -> LimitChange:
-    return LimitChange(
-        limit_no=0, element_no=new.element_no, element_id="", kind=new.kind, limit_w=new.limit_w,
-        starts_at=new.starts_at, ends_at=new.ends_at, reason=new.reason, set_by="", set_by_no=0, set_at=now,
-        decided_at=now, confirmed_by=None, refused_at=None, refused_by=None, withdrawn_at=None, withdrawn_by=None,
-    )  # fmt: skip

@@ -1,6 +1,5 @@
 """Reads for those who look, from PostgreSQL."""
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
@@ -19,7 +18,6 @@ from ampacity.console_ports import (
     ProviderLine,
     RequestEvent,
     RequestLine,
-    Score,
     SentMessage,
     Status,
 )
@@ -45,11 +43,12 @@ class PostgresViews:
         row = await self._pool.fetchrow(sql("console_status"), now)
         values: dict[str, Any] = dict(row)
         stages, behind = values.pop("stages"), values.pop("behind_last_load")
+        sessions = await self._pool.fetch(sql("sessions_by_state"))
         return Status(
             **values,
             took_s=None if stages is None else float(sum(stages.values())),
             newest_load_quarter=None if behind is None else behind - 1,
-            peers=Counter(),
+            peers={r["state"]: r["sessions"] for r in sessions},
         )
 
     async def newest(self, now: datetime) -> Newest | None:
@@ -166,9 +165,6 @@ class PostgresViews:
         row = await self._pool.fetchrow(sql("one_decision"), decision_id)
         return None if row is None else dict(row)
 
-    async def scores(self, first_day: int, last_day: int) -> Sequence[Score]:
-        return [_score(r) for r in await self._pool.fetch(sql("scores_between"), first_day, last_day)]
-
 
 def _request(row: asyncpg.Record) -> RequestLine:
     values: dict[str, Any] = dict(row)
@@ -176,11 +172,3 @@ def _request(row: asyncpg.Record) -> RequestLine:
     values["kind"] = ForecastKind(values["kind"])
     values["wanted_w"] = np.frombuffer(values["wanted_w"], _FLOAT)
     return RequestLine(**values)
-
-
-def _score(row: asyncpg.Record) -> Score:
-    figures = np.frombuffer(row["figures"], _FLOAT).reshape(4, row["subjects"])
-    return Score(
-        day=row["day"], lead_h=row["lead_h"], first_no=row["first_no"],
-        values=figures[0], exceeded=figures[1], error_w=figures[2], margin_w=figures[3],
-    )  # fmt: skip

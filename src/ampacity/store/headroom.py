@@ -1,4 +1,4 @@
-"""Headroom that holds now: the newest cycle's, and on top of it what was decided at once since."""
+"""Headroom that holds now: of the newest cycle or emergency."""
 
 from datetime import datetime
 
@@ -13,11 +13,11 @@ _FLOAT = np.dtype("<f4")
 
 
 async def read_headroom(connection: Reader, direction: str, made_before: datetime) -> tuple[Steps, Floats] | None:
-    """Headroom [W], (E, 3, S), in one direction: import, export, fallback_import or fallback_export."""
+    """Headroom [W], (E, 3, S), in one direction: import or export."""
     rows = await connection.fetch(sql("newest_headroom_blocks"), made_before, direction)
     if not rows:
         return None
-    steps = Steps(first=rows[0]["first_quarter"], count=rows[0]["steps"], quarters=rows[0]["step_quarters"])
+    steps = Steps(first=rows[0]["first_quarter"], count=rows[0]["steps"], quarters=1)
     elements = max(r["first_no"] + r["subjects"] for r in rows)
     headroom_w = np.full((elements, PHASES, steps.count), np.nan, np.float32)
     for row in rows:

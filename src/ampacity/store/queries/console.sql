@@ -185,31 +185,8 @@ limit $7 offset $8;
 -- name: one_decision
 select decision_id, kind, made_at, recorded_at, settings, summary from decision where decision_id = $1;
 
--- name: scores_between
-select day, lead_h, first_no, subjects, figures
-from forecast_score
-where day between $1 and $2
-order by day, lead_h, first_no;
-
--- name: scored_days
-select distinct day from forecast_score order by day;
-
--- name: cycles_between
-select d.decision_id, d.made_at
-from decision d
-where d.kind = 'cycle' and d.made_at >= $1 and d.made_at < $2
-order by d.made_at;
-
--- name: kept_forecast_blocks
-select first_no, subjects, first_quarter, quarters, levels, load_w
-from forecast_block
-where decision_id = $1
-order by first_no;
-
--- name: keep_score
-insert into forecast_score (day, lead_h, first_no, subjects, figures)
-values ($1, $2, $3, $4, $5)
-on conflict (day, lead_h, first_no) do nothing;
+-- name: sessions_by_state
+select state::text, count(*) as sessions from peer group by state;
 
 -- name: revive_dead_letters
 -- Try again what was given up in the last week; what a newer message replaced meanwhile is superseded when it is sent.
