@@ -164,7 +164,10 @@ class ProviderLine:
     waiting: int
     oldest_waiting_at: datetime | None
     dead: int
-    last_sent_at: datetime | None
+    state: str  # of its session
+    state_since: datetime | None
+    offline_mode_at: datetime | None  # until then its last heartbeat reaches
+    last_error: str | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -120,6 +120,21 @@ async def test_dead_letters_are_sent_again_by_an_operator(world, operator):
     assert await world.pool.fetchval("select what from act order by act_no desc limit 1") == "retried dead letters"
 
 
+async def test_an_invited_providers_token_is_shown_once_and_good_until_it_is_removed(world, admin, operator):
+    shown = await admin.post("/console/providers/invite", provider="north")
+    token = re.search(r"<code>([\w-]{64})</code>", shown.text).group(1)
+    again = await admin.get("/console/providers")
+    good = await world.pool.fetchval("select count(*) from peer_token where revoked_at is null")
+    refused = await operator.post("/console/providers/remove", provider="north")
+    removed = await admin.post("/console/providers/remove", provider="north")
+
+    assert token not in again.text
+    assert "invited" in again.text
+    assert (good, refused.status_code, removed.status_code) == (1, 403, 303)
+    assert await world.pool.fetchval("select count(*) from peer_token where revoked_at is null") == 0
+    assert "removed a provider" in (await admin.get("/console/audit?decisions=no")).text
+
+
 async def test_an_administrator_lets_a_person_in_who_then_signs_in(world, admin, anybody):
     done = await admin.post(
         "/console/accounts", act="add", name="new", role="viewer", full_name="New", password=PASSWORD

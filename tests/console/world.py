@@ -6,8 +6,10 @@ from datetime import UTC, datetime, timedelta
 
 from litestar import Litestar
 
+from ampacity.app.peering import build_peering
 from ampacity.console import ConsolePorts, ConsoleSettings, console_router
 from ampacity.console_ports import IdentityProvider
+from ampacity.oscp.settings import OscpSettings
 from ampacity.store.changes import ChangeFeed
 from ampacity.store.console import PostgresViews
 from ampacity.store.dead_letters import PostgresDeadLetters
@@ -48,10 +50,12 @@ def build(
 ) -> World:
     feed = ChangeFeed(pool)
     clock = Hands(AT + timedelta(minutes=5))
+    peering = build_peering(pool, OscpSettings(secret_key="k" * 40), public_url=base_url, clock=clock)
+    desk = peering.desk
     ports = ConsolePorts(
         views=PostgresViews(pool), people=PostgresPeople(pool), limits=PostgresLimits(pool), grid=PostgresGrid(pool),
         requests=PostgresRequests(pool), peers=Connected(frozenset({0})), scores=QualityStore(pool),
-        dead_letters=PostgresDeadLetters(pool), changes=feed, identity=identity,
+        dead_letters=PostgresDeadLetters(pool), changes=feed, identity=identity, sessions=desk,
     )  # fmt: skip
     router = console_router(ports, settings, clock=clock, wall=wall, base_url=base_url, demo_accounts=demo)
     app = Litestar([router], debug=False, logging_config=None, lifespan=[lambda _: feed.running()], openapi_config=None)

@@ -6,6 +6,7 @@ from zoneinfo import ZoneInfo
 from ampacity.console.settings import ConsoleSettings
 from ampacity.console_ports import Changes, DeadLetters, IdentityProvider, LimitStore, PeopleStore, Views
 from ampacity.operations.accounts import Reception
+from ampacity.operations.desk import Desk
 from ampacity.operations.limits import LimitDesk
 from ampacity.operations.situation import Lookout
 from ampacity.ports import Clock, ConnectedPeers, ForecastQuality, GridStore, RequestStore
@@ -25,6 +26,7 @@ class ConsolePorts:
     dead_letters: DeadLetters
     changes: Changes
     identity: IdentityProvider | None = None
+    sessions: Desk | None = None  # to invite and remove providers
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -97,7 +97,8 @@ def console_router(
 _INSIDE = [
     overview.elements_page, overview.grid_page, element.element_page, element.element_series, group.group_page,
     group.group_series, negotiations.negotiations_page, negotiations.negotiation_page, providers.providers_page,
-    providers.retry_act, limits.limits_page, limits.new_limit_page, limits.foresee_page, limits.set_limit_act,
+    providers.retry_act, providers.invite_act, providers.remove_act,
+    limits.limits_page, limits.new_limit_page, limits.foresee_page, limits.set_limit_act,
     limits.answer_limit_act, quality.quality_page, quality.decision_page, quality.audit_page, quality.audit_csv,
     quality.audit_json, accounts.accounts_page, accounts.accounts_act, accounts.sign_out_act, accounts.theme_act,
     live.live,

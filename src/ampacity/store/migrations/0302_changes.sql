@@ -15,3 +15,8 @@ create trigger limit_told after insert on limit_change
     for each row execute function tell_who_looks('limit', 'limit_no');
 create trigger limit_event_told after insert on limit_event
     for each row execute function tell_who_looks('limit', 'limit_no');
+create trigger session_told after insert on peer_event
+    for each row execute function tell_who_looks('session', 'provider_no');
+
+-- The console counts what was given up.
+create index outbound_forecast_dead on outbound_forecast (provider_no, dead_at) where dead_at is not null;

@@ -10,7 +10,7 @@ select n.slot, n.recorded_at as decided_at, n.stages,
         where not exists (select from cycle c where c.slot = s.slot and c.decision_id is not null)
     ) as missed_slots,
     o.waiting as outbox_waiting, o.oldest_at as outbox_oldest_at,
-    (select count(*) from outbound_forecast where dead_at is not null and dead_at > now() - interval '7 days') as outbox_dead,
+    (select count(*) from outbound_forecast where dead_at > now() - interval '7 days') as outbox_dead,
     r.waiting as requests_waiting, r.oldest_at as oldest_request_at,
     l.proposed as limits_proposed, l.holding as limits_holding,
     (
@@ -142,18 +142,20 @@ select is_return, first_quarter, held_w from request_outcome where request_no = 
 -- name: console_providers
 select p.provider_no, p.provider_id, p.name,
     (select count(*) from current_contract c where c.provider_no = p.provider_no) as groups,
-    w.waiting, w.oldest_waiting_at,
+    coalesce(w.waiting, 0) as waiting, w.oldest_waiting_at,
     (
         select count(*) from outbound_forecast o
-        where o.provider_no = p.provider_no and o.dead_at is not null and o.dead_at > now() - interval '7 days'
+        where o.provider_no = p.provider_no and o.dead_at > now() - interval '7 days'
     ) as dead,
-    (select max(o.sent_at) from outbound_forecast o where o.provider_no = p.provider_no) as last_sent_at
+    coalesce(s.state::text, 'never invited') as state, s.state_since, s.offline_mode_at, s.last_error
 from provider p
-cross join lateral (
-    select count(*) as waiting, min(o.created_at) as oldest_waiting_at
-    from outbound_forecast o
-    where o.provider_no = p.provider_no and o.sent_at is null and o.superseded_at is null and o.dead_at is null
-) as w
+left join peer s using (provider_no)
+left join (
+    select provider_no, count(*) as waiting, min(created_at) as oldest_waiting_at
+    from outbound_forecast
+    where sent_at is null and superseded_at is null and dead_at is null
+    group by provider_no
+) as w using (provider_no)
 order by p.provider_id;
 
 -- name: console_cycles
