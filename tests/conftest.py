@@ -57,6 +57,38 @@ async def dsn(server_dsn: str, migrated: str) -> AsyncIterator[str]:
     await _run(server_dsn, f"drop database {name} with (force)")
 
 
+@pytest.fixture(scope="session")
+async def decided_database(server_dsn: str, migrated: str) -> str:
+    """The name of a database with the small grid and one decided cycle, to copy."""
+    from tests.operations.conftest import small_input
+    from tests.operations.test_cycle import AT, cycle, ports
+
+    await _run(server_dsn, f"create database decided template {migrated}")
+    pool = await connect(_named(server_dsn, "decided"), max_size=3)
+    on = ports(pool)
+    await on.grid.take_in(small_input(), corrected_at=AT)
+    await cycle(on)
+    await pool.close()
+    return "decided"
+
+
+@pytest.fixture
+async def decided_copy(server_dsn: str, decided_database: str) -> AsyncIterator[str]:
+    """The address of a database with the small grid and one decided cycle."""
+    name = f"test_{uuid4().hex}"
+    await _run(server_dsn, f"create database {name} template {decided_database}")
+    yield _named(server_dsn, name)
+    await _run(server_dsn, f"drop database {name} with (force)")
+
+
+@pytest.fixture
+async def decided_pool(decided_copy: str) -> AsyncIterator[Pool]:
+    """A pool on a database with the small grid and one decided cycle."""
+    pool = await connect(decided_copy, max_size=5)
+    yield pool
+    await pool.close()
+
+
 @pytest.fixture
 async def pool(dsn: str) -> AsyncIterator[Pool]:
     """A pool on a fresh, migrated database."""

@@ -18,17 +18,27 @@ MAY_KNOW = {
     "forecasting": {"errors", "timegrid", "network"},
     "allocation": {"errors", "timegrid", "network"},
     "peers": {"errors", "timegrid", "network"},
-    "ports": {"errors", "timegrid", "network", "forecasting", "allocation", "peers"},
-    "operations": {"errors", "timegrid", "network", "forecasting", "allocation", "peers", "ports"},
+    "people": {"errors", "timegrid", "network"},
+    "ports": {"errors", "timegrid", "network", "forecasting", "allocation", "peers", "people"},
+    "console_ports": {"errors", "timegrid", "network", "people", "peers", "ports"},
+    "identity": {"errors", "console_ports"},
+    "operations": {
+        "errors", "timegrid", "network", "forecasting", "allocation", "peers", "people", "ports", "console_ports",
+    },
     "intake": {"errors", "timegrid", "network", "forecasting", "ports"},
-    "store": {"errors", "timegrid", "network", "forecasting", "allocation", "peers", "ports"},
+    "store": {
+        "errors", "timegrid", "network", "forecasting", "allocation", "peers", "people", "ports", "console_ports",
+    },
     "weather": {"errors", "timegrid", "network", "forecasting", "ports"},
     "simulation": {"errors", "timegrid", "network", "intake", "oscp", "peers"},
     "oscp": {"errors", "timegrid", "network", "peers", "ports", "operations"},
-    "console": {"errors", "timegrid", "network", "forecasting", "allocation", "peers", "ports", "operations"},
+    "console": {
+        "errors", "timegrid", "network", "forecasting", "allocation", "peers", "people", "ports", "console_ports",
+        "operations",
+    },
     "app": {
         "errors", "timegrid", "network", "forecasting", "allocation", "peers", "ports", "operations", "intake", "store",
-        "weather", "simulation", "oscp", "console",
+        "weather", "simulation", "oscp", "console", "people", "console_ports", "identity",
     },
     "__main__": {"app"},
     "__init__": set(),
@@ -44,7 +54,7 @@ ONLY_IN = {
     "rich": ("app",),
 }
 
-PURE = ("errors", "timegrid", "network", "forecasting", "allocation", "peers")
+PURE = ("errors", "timegrid", "network", "forecasting", "allocation", "peers", "people")
 IMPURE_MODULES = {"asyncio", "os", "time", "socket", "subprocess", "threading", "random"}
 
 

@@ -31,6 +31,7 @@ from ampacity.peers.types import (
     Verdict,
     Watts,
 )
+from ampacity.people import LimitChange
 from ampacity.timegrid import Window
 
 Floats = NDArray[np.floating]
@@ -153,6 +154,10 @@ class GridStore(Protocol):
 
     async def network(self) -> Network:
         """The grid as it is now; an index is the stored number."""
+        ...
+
+    async def limit_changes(self, window: Window, known_at: datetime) -> Sequence[LimitChange]:
+        """Limits that people set and that touch a window, as known at a moment, in the order in which they were set."""
         ...
 
     async def version(self) -> "GridVersion":

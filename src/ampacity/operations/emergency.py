@@ -70,7 +70,7 @@ async def impose(
             raise NotFound(f"there is no element {element_id}")
         emergency = Emergency(element_no, limit_w, until)
         running = await requests.emergencies(now)
-        rooms = await _rooms(gate, network, network.limit_w(power_factor), emergency, running=running, now=now)
+        rooms = await rooms_under(gate, network, network.limit_w(power_factor), emergency, running=running, now=now)
         tables = lowered(network, rooms, await gate.capacities(len(network.groups), now), now)
         async with gate.impose(now) as writer:
             await writer.rests_on(version)
@@ -146,7 +146,7 @@ def _inside(
     return replace(table, kind=ForecastKind.OPTIMUM, capacity_w=after_w, fell_w=before_w - after_w), groups
 
 
-async def _rooms(
+async def rooms_under(
     gate: Gate,
     network: Network,
     limit_w: Floats,

@@ -30,6 +30,7 @@ from ampacity.forecasting import (
 from ampacity.network import Network
 from ampacity.network.settling import Settled, known_use, settle
 from ampacity.operations.bases import Base, Bases, Made, Rests, packed, weather_print
+from ampacity.operations.limit_shifts import LimitShifts, limit_shifts, reach
 from ampacity.operations.settings import CycleSettings
 from ampacity.operations.stages import Stages
 from ampacity.ports import CycleStore, Floats, GridStore, Ints, KeptModel
@@ -49,7 +50,8 @@ class Plan:
     """What a run of forecasts needs to know; the same for every block."""
 
     network: Network
-    limit_w: Floats  # (E, 3)
+    limit_w: Floats  # (E, 3) by the rating
+    shifts: LimitShifts  # what people set instead
     weather: Weather
     designs: Designs  # shared columns of the regression, made once for all blocks
     cell: Ints  # (E,) index of the weather cell, -1 for none
@@ -90,9 +92,12 @@ async def make_plan(
     newest_fallback = await cycles.fallback_made_at(at)
     origin = quarter_at(at)
     weather = await grid.weather(weather_window(origin, cycle), at)
+    ahead = reach(origin, cycle)
+    changes = await grid.limit_changes(ahead, at)
     return Plan(
         network=network,
         limit_w=network.limit_w(cycle.power_factor),
+        shifts=limit_shifts(network.limit_w(cycle.power_factor), changes, ahead),
         weather=weather,
         designs=Designs(weather, forecast),
         cell=nearest_cell(network, weather),
@@ -258,14 +263,14 @@ async def _used(network: Network, block: range, window: Window, known_at: dateti
     used_w = np.zeros((len(block), 3, window.count), np.float32)
     for first in range(0, len(network.groups), GROUPS_AT_ONCE):
         groups = range(first, min(first + GROUPS_AT_ONCE, len(network.groups)))
-        paths = _paths_into(network, groups, block)
+        paths = paths_into(network, groups, block)
         if paths[0].size:
             group_w = known_use(await grid.loads("group", groups, window, known_at))
             np.add.at(used_w, paths[1], group_w[paths[0]].astype(np.float32))
     return used_w
 
 
-def _paths_into(network: Network, groups: range, block: range) -> tuple[Ints, Ints]:
+def paths_into(network: Network, groups: range, block: range) -> tuple[Ints, Ints]:
     """Pairs (group in the run, element in the block) where the element lies on the group's path to the root."""
     rows, at = np.arange(len(groups)), network.element[groups.start : groups.stop].copy()
     found_groups: list[NDArray[np.int64]] = []

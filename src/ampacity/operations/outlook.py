@@ -52,10 +52,12 @@ class Gathered:
         self.pool_w[Direction.IMPORT][rows] = pool_reserve(room.import_w, bolder.import_w, fraction)
         self.pool_w[Direction.EXPORT][rows] = pool_reserve(room.export_w, bolder.export_w, fraction)
         self.median_w[rows] = np.nan_to_num(median)
+        self._plan.shifts.apply(self.headroom_w, block.elements, self.steps)
         if block.band_w is not None:
             far = headroom(limit_w, block.band_w[1], block.band_w[0], extra_w)
             self.fallback_w[Direction.IMPORT][rows] = far.import_w
             self.fallback_w[Direction.EXPORT][rows] = far.export_w
+            self._plan.shifts.apply(self.fallback_w, block.elements, self.fallback_steps)
         self.marks.update(block.marks)
         self.refitted += block.refitted * len(block.elements)
         self._sources.update(ForecastSource(s).name.lower() for s in block.forecast.source.ravel().tolist())

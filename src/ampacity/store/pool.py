@@ -9,6 +9,7 @@ from ampacity.errors import NotReady
 
 Pool: TypeAlias = "asyncpg.Pool[Any]"
 Connection: TypeAlias = "asyncpg.Connection[Any]"
+Reader: TypeAlias = "asyncpg.Connection[Any] | asyncpg.Pool[Any]"
 
 
 async def connect(dsn: str, *, max_size: int = 10) -> Pool:

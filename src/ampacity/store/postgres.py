@@ -1,12 +1,13 @@
 """The ports on PostgreSQL: each call takes a connection of the pool for itself."""
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
 from uuid import UUID
 
 from ampacity.forecasting import Weather
 from ampacity.network import ForecastKind, Network
+from ampacity.people import LimitChange
 from ampacity.ports import (
     CapacityTable,
     CycleRecord,
@@ -21,6 +22,7 @@ from ampacity.ports import (
 )
 from ampacity.store import grid, series, taking_in
 from ampacity.store.decisions import PostgresDecision, join_capacities, open_cycle_decision
+from ampacity.store.limits import limits_known_at
 from ampacity.store.pool import Pool
 from ampacity.store.sql import sql
 from ampacity.store.weather import read_weather
@@ -54,6 +56,9 @@ class PostgresGrid:
             if self._known is None or self._known[0] != state:
                 self._known = state, await grid.read_network(connection)
             return self._known[1]
+
+    async def limit_changes(self, window: Window, known_at: datetime) -> Sequence[LimitChange]:
+        return await limits_known_at(self._pool, window, known_at)
 
     async def version(self) -> GridVersion:
         return GridVersion(**await self._pool.fetchrow(sql("grid_version")))

@@ -1,0 +1,50 @@
+"""What the pages work with."""
+
+from dataclasses import dataclass
+from zoneinfo import ZoneInfo
+
+from ampacity.console.settings import ConsoleSettings
+from ampacity.console_ports import Changes, DeadLetters, IdentityProvider, LimitStore, PeopleStore, Views
+from ampacity.operations.accounts import Reception
+from ampacity.operations.desk import Desk
+from ampacity.operations.limits import LimitDesk
+from ampacity.operations.situation import Lookout
+from ampacity.ports import Clock, ConnectedPeers, ForecastQuality, GridStore, RequestStore
+
+
+@dataclass(frozen=True, kw_only=True)
+class ConsolePorts:
+    """What the console needs of the outside world."""
+
+    views: Views
+    people: PeopleStore
+    limits: LimitStore
+    grid: GridStore
+    requests: RequestStore
+    peers: ConnectedPeers
+    scores: ForecastQuality
+    dead_letters: DeadLetters
+    changes: Changes
+    identity: IdentityProvider | None = None
+    sessions: Desk | None = None  # to invite and remove providers
+
+
+@dataclass(frozen=True, kw_only=True)
+class Console:
+    """The console of one server; `clock` is the data's, `wall` the wall's."""
+
+    settings: ConsoleSettings
+    ports: ConsolePorts
+    clock: Clock
+    wall: Clock
+    zone: ZoneInfo
+    base_url: str
+    reception: Reception
+    limit_desk: LimitDesk
+    lookout: Lookout
+    demo_accounts: tuple[str, ...]  # people whom anybody may be, in the demonstration only
+
+    @property
+    def cookie(self) -> str:
+        """The name of the session's cookie; the prefix lets browsers refuse one set from elsewhere."""
+        return "__Host-ampacity" if self.settings.secure_cookies else "ampacity"

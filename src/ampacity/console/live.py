@@ -1,0 +1,32 @@
+"""What changes is told to open pages: a stream of topics; the page fetches what it shows anew."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+
+from litestar import get
+from litestar.response import ServerSentEvent, ServerSentEventMessage
+
+from ampacity.console.front import Asked, console_of
+from ampacity.console_ports import Changes
+
+LONGEST_S = 900.0  # then the browser connects again, and its session is looked at again
+
+
+@get("/live")
+async def live(request: Asked) -> ServerSentEvent:
+    """Topics as they come, a beat while nothing does."""
+    return ServerSentEvent(_messages(console_of(request).ports.changes))
+
+
+async def _messages(changes: Changes) -> AsyncIterator[ServerSentEventMessage]:
+    ends = time.monotonic() + LONGEST_S
+    yield ServerSentEventMessage(event="beat", data="", retry=2000)
+    async for topic in changes.subscribe():
+        if topic is None:
+            yield ServerSentEventMessage(event="beat", data="")
+        else:
+            yield ServerSentEventMessage(event="changed", data=topic)
+        if time.monotonic() > ends:
+            return
+        await asyncio.sleep(0)

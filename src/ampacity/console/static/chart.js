@@ -1,0 +1,66 @@
+// What the charts have in common: times, colours from the style sheet, the axis, drawing anew on changes.
+const style = () => getComputedStyle(document.documentElement);
+const probe = document.createElement("span");
+
+export function colour(name) {
+  document.body.append(probe);
+  probe.setAttribute("hidden", "");
+  probe.style.color = `var(--${name})`;
+  const found = getComputedStyle(probe).color;
+  probe.remove();
+  return found;
+}
+
+// Local wall-clock times, as the axis shows them: a date string without a zone.
+export function times(data, count) {
+  const format = new Intl.DateTimeFormat("sv-SE", {
+    timeZone: data.zone, year: "numeric", month: "2-digit", day: "2-digit", hour: "2-digit", minute: "2-digit",
+  });
+  return Array.from({ length: count }, (_, i) => format.format(new Date((data.first + i * data.step) * 1000)));
+}
+
+export function at(data, seconds) {
+  return times({ ...data, first: seconds }, 1)[0];
+}
+
+export function layout(data, x, shapes = []) {
+  const rule = colour("rule");
+  const font = { family: style().fontFamily, size: 12, color: colour("muted") };
+  const axis = { gridcolor: rule, zeroline: false, linecolor: rule, tickfont: font, fixedrange: false };
+  return {
+    font, paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)", margin: { l: 52, r: 12, t: 8, b: 34 },
+    hovermode: "x", showlegend: true, uirevision: "kept", hoverdistance: -1,
+    legend: { orientation: "h", y: 1.02, yanchor: "bottom", x: 0, font },
+    hoverlabel: { font: { size: 12 } },
+    xaxis: { ...axis, type: "date", range: [x[Math.max(0, Math.floor(x.length * 0.42))], x.at(-1)], tickformat: "%H:%M\n%a %d %b",
+      showspikes: true, spikemode: "across", spikethickness: 1, spikecolor: colour("muted"), spikedash: "solid" },
+    yaxis: { ...axis, title: { text: "kW", font }, zeroline: true, zerolinecolor: colour("muted"), fixedrange: true },
+    shapes: [
+      { type: "line", x0: at(data, data.now), x1: at(data, data.now), y0: 0, y1: 1, yref: "paper", line: { color: colour("muted"), width: 1 } },
+      ...shapes,
+    ],
+  };
+}
+
+export const steps = (name, x, y, line, more = {}) => ({
+  name, x, y, type: "scatter", mode: "lines", line: { shape: "hv", ...line }, hoverinfo: "none", connectgaps: false, ...more,
+});
+
+// Draws what an address gives, again when the page was refreshed or the theme changed.
+export function keep(place, draw) {
+  const address = place.dataset.elementChart ?? place.dataset.groupChart;
+  let last = "";
+  const load = async (force) => {
+    const answer = await fetch(address, { headers: { accept: "application/json" } });
+    if (!answer.ok) return;
+    const text = await answer.text();
+    if (text === last && !force) return;
+    last = text;
+    const { traces, look } = draw(JSON.parse(text));
+    await Plotly.react(place, traces, look, { displayModeBar: false, responsive: true, scrollZoom: false });
+    place.dataset.drawn = "yes";
+  };
+  load(true);
+  document.addEventListener("ampacity:refreshed", () => load(false));
+  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => load(true));
+}

@@ -1,0 +1,50 @@
+"""The console on a port of this machine, for real browsers."""
+
+import asyncio
+import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import uvicorn
+
+from ampacity.store.pool import connect
+from tests.console.world import World, build
+
+
+@dataclass(frozen=True, kw_only=True)
+class Served:
+    """A running console."""
+
+    url: str
+    world: World
+
+
+@asynccontextmanager
+async def served(dsn: str, **more: Any) -> AsyncIterator[Served]:
+    """Serve the console on a database until the block ends."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    url = f"http://127.0.0.1:{port}"
+    pool = await connect(dsn, max_size=5)
+    world = build(pool, base_url=url, **more)
+    async with serving(world.app, port):
+        yield Served(url=url, world=world)
+    await pool.close()
+
+
+@asynccontextmanager
+async def serving(app: Any, port: int) -> AsyncIterator[None]:
+    """Serve an app until the block ends."""
+    config = uvicorn.Config(app, host="127.0.0.1", port=port, log_config=None, timeout_graceful_shutdown=1)
+    server = uvicorn.Server(config)
+    task = asyncio.create_task(server._serve())
+    while not server.started:  # noqa: ASYNC110  # it has no event for this
+        await asyncio.sleep(0.02)
+    try:
+        yield
+    finally:
+        server.should_exit = True
+        await task
