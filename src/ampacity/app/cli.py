@@ -20,6 +20,7 @@ from ampacity.app.commands import (
     serve_command,
     weather_command,
 )
+from ampacity.app.commands.accounts_command import accounts
 from ampacity.app.commands.bench_command import bench
 from ampacity.app.commands.peers_command import peers
 from ampacity.app.simulate_provider import simulate_provider
@@ -38,6 +39,7 @@ app.command("migrate")(migrate_command.migrate)
 app.command("import")(import_command.import_folder)
 app.command("cycle")(cycle_command.cycle)
 app.add_typer(peers, name="peers")
+app.add_typer(accounts, name="accounts")
 app.command("weather")(weather_command.weather)
 app.command("forecast-quality")(quality_command.quality)
 app.command("backtest")(backtest_command)

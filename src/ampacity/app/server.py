@@ -3,25 +3,29 @@
 import asyncio
 import os
 import socket
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 import uvicorn
-from litestar import Litestar
+from litestar import Litestar, Router, get
 from litestar.datastructures import State
+from litestar.response import Redirect
 from litestar.types import ASGIApp
 
 from ampacity.app.clock import DataClock
+from ampacity.app.console import build_console
 from ampacity.app.peering import Peering, build_peering, running
 from ampacity.app.schedule import Schedule
 from ampacity.app.secret import with_secret_key
 from ampacity.app.session import Store
 from ampacity.app.settings import Settings
+from ampacity.console import PATH
 from ampacity.errors import NotReady
 from ampacity.oscp.sandbox import Journal, noting, sandbox_router
 from ampacity.ports import CycleRecord
+from ampacity.store.changes import ChangeFeed
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,6 +36,7 @@ class Server:
     peering: Peering
     schedule: Schedule
     settings: Settings
+    feed: ChangeFeed  # of what the console shows
 
 
 def build_server(
@@ -41,8 +46,13 @@ def build_server(
     *,
     on_cycle: Callable[[CycleRecord], None] = lambda _: None,
     sandbox: bool = False,
+    demo_accounts: Sequence[str] = (),
 ) -> Server:
-    """Wire everything on a store; nothing runs yet."""
+    """Wire everything on a store; nothing runs yet.
+
+    Args:
+        demo_accounts: People whom any visitor of the console may be; for the demonstration alone.
+    """
     asked = asyncio.Event()
     journal = Journal() if sandbox else None
     peering = build_peering(
@@ -56,16 +66,24 @@ def build_server(
     schedule = Schedule(
         store=store, settings=settings, clock=clock, wake_sender=peering.woken.set, on_cycle=on_cycle, asked=asked
     )
-    return Server(app=create_app(peering, journal), peering=peering, schedule=schedule, settings=settings)
+    console = build_console(store, settings, peering, clock, demo_accounts)
+    app = create_app(peering, console.router, journal)
+    return Server(app=app, peering=peering, schedule=schedule, settings=settings, feed=console.feed)
 
 
-def create_app(peering: Peering, journal: Journal | None = None) -> ASGIApp:
+def create_app(peering: Peering, console: Router, journal: Journal | None = None) -> ASGIApp:
     """The web application on wired parts; with a journal it is a sandbox."""
     state = State({"oscp": peering.endpoint, "journal": journal})
     if journal is None:
-        return Litestar([peering.router], state=state, logging_config=None)
-    app = Litestar([peering.router, sandbox_router()], state=state, logging_config=None)
+        return Litestar([peering.router, console, to_console], state=state, logging_config=None)
+    app = Litestar([peering.router, console, to_console, sandbox_router()], state=state, logging_config=None)
     return noting(app, journal, peering.endpoint)
+
+
+@get("/", include_in_schema=False, status_code=303)
+async def to_console() -> Redirect:
+    """People who come to the address are looking for the console."""
+    return Redirect(PATH + "/", status_code=303)
 
 
 @asynccontextmanager
@@ -88,6 +106,7 @@ async def started(server: Server) -> AsyncIterator[None]:
                 await asyncio.sleep(0.02)
             async with (
                 running(server.peering),
+                server.feed.running(),
                 _task(server.schedule.run_cycles()),
                 _task(server.schedule.run_decisions()),
                 _task(server.schedule.run_learning()),

@@ -12,6 +12,7 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 
+from ampacity.console.settings import ConsoleSettings
 from ampacity.errors import Unsuitable
 from ampacity.forecasting import ForecastSettings
 from ampacity.operations.settings import CycleSettings, NegotiationSettings
@@ -78,6 +79,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     cycle: CycleSettings = CycleSettings()
     negotiation: NegotiationSettings = NegotiationSettings()
     oscp: OscpSettings = OscpSettings()
+    console: ConsoleSettings = ConsoleSettings()
     weather: WeatherSection = WeatherSection()
     open_meteo: OpenMeteoSettings = OpenMeteoSettings()
 

@@ -93,7 +93,8 @@ def _demo_settings(settings: Settings, port: int | None) -> Settings:
     server = msgspec.structs.replace(settings.server, host=host, port=port or _free_port(host), public_url="")
     hosts = tuple(sorted({*settings.oscp.trusted_hosts, host}))
     oscp = msgspec.structs.replace(settings.oscp, trusted_hosts=hosts, heartbeat_interval_s=2.0)
-    return msgspec.structs.replace(settings, server=server, oscp=oscp)
+    console = msgspec.structs.replace(settings.console, secure_cookies=False)  # http, on this machine alone
+    return msgspec.structs.replace(settings, server=server, oscp=oscp, console=console)
 
 
 def _free_port(host: str) -> int:

@@ -10,6 +10,7 @@ from typing import Any
 from rich.console import Console
 
 from ampacity.app.clock import DataClock, wall_clock
+from ampacity.app.commands.accounts_command import reception
 from ampacity.app.demo.inputs import DemoInput
 from ampacity.app.demo.meter import Meters
 from ampacity.app.demo.once import Negotiation, Promises
@@ -22,9 +23,12 @@ from ampacity.app.session import Store
 from ampacity.app.settings import Settings
 from ampacity.errors import Unreachable
 from ampacity.network import Network
+from ampacity.operations.accounts import ready_made
 from ampacity.operations.take_in import take_in
+from ampacity.people import Role
 from ampacity.ports import CycleRecord
 
+PEOPLE = (("operator", Role.OPERATOR), ("second-operator", Role.OPERATOR), ("viewer", Role.VIEWER))
 FIRST_CYCLE_WITHIN_S = 300.0
 
 
@@ -69,12 +73,19 @@ class Demo:
             f"{len(self.chosen.given.network.groups)} groups, {done.values_added} values imported"
         )
         first: asyncio.Future[CycleRecord] = asyncio.get_running_loop().create_future()
+        door = reception(self.store, self.settings)
+        people = [(await ready_made(door, name, role)).name for name, role in PEOPLE]
         server = build_server(
-            self.store, self.settings, self.clock, on_cycle=lambda r: None if first.done() else first.set_result(r)
+            self.store,
+            self.settings,
+            self.clock,
+            on_cycle=lambda r: None if first.done() else first.set_result(r),
+            demo_accounts=people,
         )
         meters = Meters(given=self.chosen.given, store=self.store, clock=self.clock)
         async with started(server), _beside(meters.run()), AsyncExitStack() as stack:
             base_url = self.settings.server.base_url()
+            self.console.print(f"the operators' console: {base_url}/console/")
             self.console.print(f"serving on {base_url}; data time starts at {self.clock():%Y-%m-%d %H:%M} UTC")
             providers = [await stack.enter_async_context(p) for p in await self._providers(asks=asks)]
             record = await self._first(first, providers)

@@ -1,0 +1,64 @@
+"""The operators' console, wired on a store."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from litestar import Router
+
+from ampacity.app.clock import DataClock, wall_clock
+from ampacity.app.peering import Peering
+from ampacity.app.session import Store
+from ampacity.app.settings import Settings
+from ampacity.console import ConsolePorts, console_router
+from ampacity.console.settings import ConsoleSettings
+from ampacity.identity import OpenIdProvider
+from ampacity.store.changes import ChangeFeed
+from ampacity.store.console import PostgresViews
+from ampacity.store.dead_letters import PostgresDeadLetters
+from ampacity.store.limits import PostgresLimits
+from ampacity.store.people import PostgresPeople
+from ampacity.store.quality import QualityStore
+
+
+@dataclass(frozen=True, kw_only=True)
+class Mounted:
+    """The console's routes, and the feed of changes that has to run beside them."""
+
+    router: Router
+    feed: ChangeFeed
+
+
+def build_console(
+    store: Store, settings: Settings, peering: Peering, clock: DataClock, demo_accounts: Sequence[str]
+) -> Mounted:
+    """Wire the console; nothing runs yet."""
+    feed = ChangeFeed(store.pool)
+    ports = ConsolePorts(
+        views=PostgresViews(store.pool),
+        people=PostgresPeople(store.pool),
+        limits=PostgresLimits(store.pool),
+        grid=store.grid,
+        requests=store.requests,
+        peers=store.peers,
+        scores=QualityStore(store.pool),
+        dead_letters=PostgresDeadLetters(store.pool),
+        changes=feed,
+        identity=_identity(settings.console),
+        sessions=peering.desk,
+    )
+    router = console_router(
+        ports,
+        settings.console,
+        clock=clock,
+        wall=wall_clock,
+        base_url=settings.server.base_url(),
+        power_factor=settings.cycle.power_factor,
+        demo_accounts=demo_accounts,
+    )
+    return Mounted(router=router, feed=feed)
+
+
+def _identity(settings: ConsoleSettings) -> OpenIdProvider | None:
+    if not settings.oidc_issuer:
+        return None
+    return OpenIdProvider(settings.oidc_issuer, settings.oidc_client_id, settings.oidc_client_secret)
