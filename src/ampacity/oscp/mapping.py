@@ -5,6 +5,7 @@ Amperes, kilowatts and blocks exist only at the wire.  Capacities are rounded do
 
 from collections.abc import Sequence
 from datetime import datetime
+from functools import lru_cache
 from zoneinfo import ZoneInfo
 
 import numpy as np
@@ -105,7 +106,7 @@ def forecast_message(forecast: OutboundForecast, profile: PeerProfile) -> GroupC
     )
     phases, values = on_the_wire(capacity_w, forecast.group, by_phase=profile.power_by_phase)
     edges = [first, *following]
-    times = [time_text(moment_of(q), milliseconds=profile.milliseconds) for q in edges]
+    times = [_edge_text(q, profile.milliseconds) for q in edges]
     unit = _BLOCK_UNITS[forecast.group.unit]
     blocks = [
         ForecastedBlock(
@@ -119,6 +120,12 @@ def forecast_message(forecast: OutboundForecast, profile: PeerProfile) -> GroupC
         for i, value in enumerate(values)
     ]
     return GroupCapacityForecast(group_id=forecast.group.group_id, type=forecast.kind.value, forecasted_blocks=blocks)
+
+
+@lru_cache(maxsize=8192)
+def _edge_text(quarter: int, milliseconds: bool) -> str:
+    """A block's edge; the same ones stand in every message of a cycle."""
+    return time_text(moment_of(quarter), milliseconds=milliseconds)
 
 
 def says_the_same(forecast: OutboundForecast, last: Figures, profile: PeerProfile) -> bool:
