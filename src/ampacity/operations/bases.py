@@ -1,7 +1,8 @@
 """What a server keeps between cycles: each block's forecast of the day, made once, and what margins need of its model.
 
-Nothing in a forecast depends on whether its base was kept or made anew: a base is used only
-where the model, the weather and the measurements of the days before are those it was made of.
+A base is used only where the model and the measurements of the days before are those it was
+made of, and its weather is at most a few hours old; then nothing but newer weather could
+make a new one differ from it.
 """
 
 import hashlib
@@ -12,10 +13,11 @@ from datetime import datetime
 import numpy as np
 
 from ampacity.forecasting import DailyForecast, ForecastModel, Weather, dump_model, load_model
-from ampacity.timegrid import QUARTERS_PER_DAY, Window
+from ampacity.timegrid import QUARTERS_PER_DAY, QUARTERS_PER_HOUR
 
 LARGEST_MIB = 2048.0  # of all bases; blocks beyond that are made anew in each cycle
-DAYS_BEFORE = 16  # of weather that a base can rest on
+WEATHER_HOURS = 6
+MOSTLY = 0.9  # of the next day's weather is known: the rest is filled in
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,7 +28,7 @@ class Rests:
     elements: int
     known_until: int  # the quarter up to which measurements of the days before could be known
     newest_late: int  # the newest stored block with values of the days before
-    weather: bytes  # a hash of what was known of it
+    weather: bytes  # from `weather_print`
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,13 +90,18 @@ class Bases:
             self._mib += base.mib
 
 
-def weather_print(weather: Weather, day_start: int) -> bytes:
-    """A hash of the weather that the base of a day rests on: the days before it, that day and the next."""
-    window = Window(day_start - DAYS_BEFORE * QUARTERS_PER_DAY, (DAYS_BEFORE + 2) * QUARTERS_PER_DAY)
-    at = slice(max(0, window.first - weather.window.first), max(0, window.end - weather.window.first))
-    told = hashlib.sha256(repr((weather.window.end >= window.end, weather.perfect)).encode())
+def weather_print(weather: Weather, origin: int) -> bytes:
+    """What of the weather a base stands for: how old it may be, and what there was at all.
+
+    A base is made anew with newer weather every `WEATHER_HOURS`, and as soon as weather that was
+    missing has come (or the other way round), so that a source that issues every few minutes
+    does not cost a base each time.
+    """
+    told = hashlib.sha256(repr((origin // (WEATHER_HOURS * QUARTERS_PER_HOUR), len(weather.latitude))).encode())
+    first = max(0, origin - weather.window.first)
     for values in (weather.temperature_c, weather.global_radiation_w_m2, weather.wind_speed_m_s):
-        told.update(np.ascontiguousarray(values[:, at]).tobytes())
+        ahead = values[:, first : first + QUARTERS_PER_DAY]
+        told.update((np.isfinite(ahead).mean(axis=1) >= MOSTLY).tobytes() if ahead.size else b"")
     if weather.stale is not None:
         told.update(weather.stale.tobytes())
     return told.digest()

@@ -119,7 +119,7 @@ async def forecasts(
         reader=Reader(plan, grid, has_use=await grid.load_span("group") is not None),
         models=await cycles.models(plan.made_at),
         newest_late=await grid.newest_block(_day_start(plan)),
-        weather=weather_print(plan.weather, _day_start(plan)),
+        weather=weather_print(plan.weather, plan.origin),
         stages=stages,
         bases=bases,
     )

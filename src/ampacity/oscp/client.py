@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from datetime import datetime
+from functools import lru_cache
 from uuid import uuid4
 
 import httpx
@@ -14,6 +15,7 @@ from ampacity.peers.types import Address, Behaviour, Delivery, Figures, Outbound
 
 _TRY_AGAIN = frozenset({408, 425, 429})
 _MOST_DETAIL = 300
+_ALWAYS = {"User-Agent": "ampacity", "Content-Type": "application/json", "Accept": "*/*"}
 
 
 class OscpClient:
@@ -22,16 +24,10 @@ class OscpClient:
     def __init__(self, transport: httpx.AsyncBaseTransport, *, base_url: str) -> None:
         """`base_url` is ours, under which peers reach us."""
         self._base_url = base_url
-        self._http = httpx.AsyncClient(
-            transport=transport,
-            follow_redirects=False,
-            trust_env=False,
-            timeout=None,  # noqa: S113  # the transport has one deadline for all
-            headers={"User-Agent": "ampacity", "Content-Type": "application/json"},
-        )
+        self._transport = transport  # without a client: no redirects, no cookies, no proxies are wanted
 
     async def close(self) -> None:
-        await self._http.aclose()
+        await self._transport.aclose()
 
     async def register(self, to: Address, token: str, *, answers: str | None) -> Delivery:
         message = mapping.register_message(token, self._base_url)
@@ -89,9 +85,11 @@ class OscpClient:
         content = msgspec.json.encode(body)
         url = f"{to.base_url}/{profile.paths.get(message, message)}"
         try:
-            answer = await self._http.request(
-                method, url, content=content, headers=headers, extensions={"provider": to.provider_id}
+            request = httpx.Request(
+                method, _url(url), headers=headers, content=content, extensions={"provider": to.provider_id}
             )
+            answer = await self._transport.handle_async_request(request)
+            await answer.aread()
         except Refused as forbidden:
             return Delivery(outcome=Outcome.REFUSED, detail=str(forbidden), reached=False)
         except (httpx.HTTPError, httpx.InvalidURL, UnicodeError) as failed:
@@ -100,8 +98,13 @@ class OscpClient:
         return delivery_of(answer.status_code, answer.text)
 
 
+@lru_cache(maxsize=4096)
+def _url(text: str) -> httpx.URL:
+    return httpx.URL(text)
+
+
 def _headers(to: Address, profile: PeerProfile, request_id: str, correlation_id: str | None) -> Mapping[str, str]:
-    headers = {**profile.headers, "Authorization": f"Token {to.token}", "X-Request-ID": request_id}
+    headers = {**_ALWAYS, **profile.headers, "Authorization": f"Token {to.token}", "X-Request-ID": request_id}
     if correlation_id is not None:
         headers["X-Correlation-ID"] = correlation_id
     return headers

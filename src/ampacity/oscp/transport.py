@@ -9,16 +9,16 @@ import asyncio
 import ssl
 from collections import defaultdict
 from collections.abc import Collection
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
-import h11
 import httpx
 
-from ampacity.errors import Refused
+from ampacity.oscp.exchange import Answer, Unreadable, head_of
 from ampacity.oscp.guard import Resolve, Target, addresses_of, allowed_target, resolve_name
 
 _CHUNK_BYTES = 16_384
 _IDLE_PER_TARGET = 16
+_MOST_TARGETS = 4_096
 
 
 @dataclass(slots=True)
@@ -27,8 +27,8 @@ class _Line:
 
     reader: asyncio.StreamReader
     writer: asyncio.StreamWriter
-    state: h11.Connection = field(default_factory=lambda: h11.Connection(h11.CLIENT))
     used: bool = False
+    reusable: bool = False
 
     def close(self) -> None:
         self.writer.transport.abort()
@@ -53,10 +53,11 @@ class GuardedTransport(httpx.AsyncBaseTransport):
         self._limit = response_limit_bytes
         self._resolve = resolve
         self._tls = tls
+        self._targets: dict[httpx.URL, Target] = {}
         self._idle: dict[Target, list[_Line]] = defaultdict(list)
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        target = allowed_target(str(request.url.copy_with(query=None, fragment=None)), self._trusted)
+        target = self._target(request.url)
         try:
             async with asyncio.timeout(self._send_timeout_s):
                 return await self._exchange(target, request)
@@ -66,8 +67,18 @@ class GuardedTransport(httpx.AsyncBaseTransport):
             raise httpx.ConnectError(f"TLS: {failed.reason}", request=request) from failed
         except OSError as failed:
             raise httpx.ConnectError(str(failed) or type(failed).__name__, request=request) from failed
-        except h11.ProtocolError as wrong:
+        except Unreadable as wrong:
             raise httpx.RemoteProtocolError(str(wrong), request=request) from wrong
+
+    def _target(self, url: httpx.URL) -> Target:
+        """The allowed target of a URL; what was allowed before is, since names are resolved at each connection."""
+        known = self._targets.get(url)
+        if known is None:
+            known = allowed_target(str(url.copy_with(query=None, fragment=None)), self._trusted)
+            if len(self._targets) >= _MOST_TARGETS:
+                self._targets.clear()
+            self._targets[url] = known
+        return known
 
     async def _exchange(self, target: Target, request: httpx.Request) -> httpx.Response:
         body = await request.aread()
@@ -75,7 +86,7 @@ class GuardedTransport(httpx.AsyncBaseTransport):
             line = self._idle_line(target) or await self._open(target)
             try:
                 response = await self._ask(line, request, body)
-            except (ConnectionError, h11.RemoteProtocolError):
+            except ConnectionError:
                 line.close()
                 if line.used:  # the peer closed it while it was idle: not an answer
                     continue
@@ -87,28 +98,14 @@ class GuardedTransport(httpx.AsyncBaseTransport):
             return response
 
     async def _ask(self, line: _Line, request: httpx.Request, body: bytes) -> httpx.Response:
-        head = h11.Request(method=request.method, target=request.url.raw_path, headers=request.headers.raw)
-        data = (line.state.send(head) or b"") + (line.state.send(h11.Data(data=body)) or b"")
-        line.writer.write(data + (line.state.send(h11.EndOfMessage()) or b""))
+        line.reusable = False
+        line.writer.write(head_of(request) + body)
         await line.writer.drain()
-        answer: h11.Response | None = None
-        content = bytearray()
-        while True:
-            event = line.state.next_event()
-            if event is h11.NEED_DATA:
-                line.state.receive_data(await line.reader.read(_CHUNK_BYTES))
-            elif isinstance(event, h11.Response):
-                answer = event
-            elif isinstance(event, h11.Data):
-                content += event.data
-                if len(content) > self._limit:
-                    raise Refused(f"the answer is longer than {self._limit} bytes")
-            elif isinstance(event, h11.EndOfMessage):
-                break
-            elif isinstance(event, h11.ConnectionClosed):
-                raise ConnectionResetError("closed without an answer")
-        assert answer is not None
-        return httpx.Response(answer.status_code, headers=list(answer.headers), content=bytes(content))
+        answer = Answer(self._limit)
+        while not answer.is_whole:
+            answer.take(await line.reader.read(_CHUNK_BYTES))
+        line.reusable = answer.keeps_alive
+        return httpx.Response(answer.status, headers=answer.headers, content=bytes(answer.content))
 
     async def _open(self, target: Target) -> _Line:
         async with asyncio.timeout(self._connect_timeout_s):
@@ -142,11 +139,9 @@ class GuardedTransport(httpx.AsyncBaseTransport):
 
     def _put_back(self, target: Target, line: _Line) -> None:
         idle = self._idle[target]
-        done = line.state.our_state is h11.DONE and line.state.their_state is h11.DONE
-        if not done or len(idle) >= _IDLE_PER_TARGET or line.state.trailing_data[0]:
+        if not line.reusable or len(idle) >= _IDLE_PER_TARGET:
             line.close()
             return
-        line.state.start_next_cycle()
         line.used = True
         idle.append(line)
 

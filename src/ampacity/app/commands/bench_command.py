@@ -12,6 +12,7 @@ from ampacity.app.bench_allocation import bench_allocation
 from ampacity.app.bench_cycle import CycleBench, bench_plan, prepare, run_apart
 from ampacity.app.bench_forecast import bench_forecast
 from ampacity.app.bench_intake import bench_intake
+from ampacity.app.bench_send import bench_send
 from ampacity.app.commands.options import AsJson, Config, run_until_stopped, settings_of
 from ampacity.app.progress import bar
 from ampacity.app.scratch_database import scratch_database
@@ -65,6 +66,23 @@ def bench_measurements(
     table = Table("", "requests/s", "p50 [ms]", "p99 [ms]", title=f"intake: {result.ratio:.2f} times the bare one")
     for name, side in (("ampacity", result.ampacity), ("bare", result.bare)):
         table.add_row(name, f"{side.requests_per_s:.0f}", f"{side.p50_ms:.1f}", f"{side.p99_ms:.1f}")
+    Console().print(table)
+
+
+@bench.command("send")
+def bench_sending(
+    messages: Annotated[int, typer.Option("--messages", min=10, help="How many, over http and over https.")] = 5000,
+    as_json: AsJson = False,
+) -> None:
+    """Messages a second to a peer in another process, over http and https, beside plain httpx in the same run."""
+    results = [run_until_stopped(bench_send(scheme, messages)) for scheme in ("http", "https")]
+    if as_json:
+        print(msgspec.json.encode(results).decode())  # noqa: T201
+        return
+    table = Table("", "ours/s", "CPU [us]", "plain httpx/s", "CPU [us]", "ratio", title=f"{messages} messages sent")
+    for r in results:
+        figures = (r.ours_per_s, r.ours_cpu_us, r.httpx_per_s, r.httpx_cpu_us)
+        table.add_row(r.scheme, *(f"{f:.0f}" for f in figures), f"{r.ratio:.1f}")
     Console().print(table)
 
 
