@@ -19,6 +19,7 @@ class Served:
 
     url: str
     world: World
+    server: uvicorn.Server
 
 
 @asynccontextmanager
@@ -30,13 +31,13 @@ async def served(dsn: str, **more: Any) -> AsyncIterator[Served]:
     url = f"http://127.0.0.1:{port}"
     pool = await connect(dsn, max_size=5)
     world = build(pool, base_url=url, **more)
-    async with serving(world.app, port):
-        yield Served(url=url, world=world)
+    async with serving(world.app, port) as server:
+        yield Served(url=url, world=world, server=server)
     await pool.close()
 
 
 @asynccontextmanager
-async def serving(app: Any, port: int) -> AsyncIterator[None]:
+async def serving(app: Any, port: int) -> AsyncIterator[uvicorn.Server]:
     """Serve an app until the block ends."""
     config = uvicorn.Config(app, host="127.0.0.1", port=port, log_config=None, timeout_graceful_shutdown=1)
     server = uvicorn.Server(config)
@@ -44,7 +45,7 @@ async def serving(app: Any, port: int) -> AsyncIterator[None]:
     while not server.started:  # noqa: ASYNC110  # it has no event for this
         await asyncio.sleep(0.02)
     try:
-        yield
+        yield server
     finally:
         server.should_exit = True
         await task

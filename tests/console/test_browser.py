@@ -116,18 +116,15 @@ async def test_a_committed_cycle_appears_within_two_seconds_without_reloading(br
     page = await watched.go("/console/")
     await expect(page.locator("#stream")).to_have_text("live")
     await page.evaluate("window.stays = 'here'")
-    before = await page.locator("#elements").inner_text()
+    here.world.clock.at = AT + timedelta(minutes=15)
 
     await cycle(ports(here.world.pool), AT + timedelta(minutes=15))
-    here.world.clock.at = AT + timedelta(minutes=15, seconds=1)
     begun = time.monotonic()
-    await here.world.pool.execute("select pg_notify('ampacity_changed', 'decision:0')")
-    await expect(page.locator("#status")).to_contain_text("01:15", timeout=2_000)
+    await expect(page.locator("#status")).to_contain_text("cycle 01:15", timeout=2_000)
     took_s = time.monotonic() - begun
 
     assert took_s < 2.0
     assert await page.evaluate("window.stays") == "here"
-    assert await page.locator("#elements").inner_text() != before
     assert watched.wrong == []
 
 
@@ -136,12 +133,9 @@ async def test_a_banner_tells_when_the_stream_is_lost_and_since_when(browser, he
     page = await watched.go("/console/")
     await expect(page.locator("#stream")).to_have_text("live")
 
-    await page.context.set_offline(True)
-    await page.route("**/console/live", lambda route: route.abort())
-    await page.evaluate("dispatchEvent(new Event('offline'))")
-    await here.world.pool.execute("select 1")
+    here.server.should_exit = True
 
-    await expect(page.locator("#stream")).to_contain_text("not live since", timeout=60_000)
+    await expect(page.locator("#stream")).to_contain_text("not live since", timeout=15_000)
 
 
 async def test_two_operators_confirm_an_override_each_in_their_own_browser(browser, here):
@@ -153,14 +147,14 @@ async def test_two_operators_confirm_an_override_each_in_their_own_browser(brows
     await page.get_by_role("button", name="Show what it would do").click()
     await expect(page.get_by_role("heading", name="What this would do")).to_be_visible()
     await page.get_by_role("button", name="Propose the override").click()
-    await expect(page.get_by_text("a second person confirms it")).to_be_visible()
+    await expect(page.get_by_text("a second person confirms it", exact=True)).to_be_visible()
     assert await page.get_by_role("button", name="Confirm").count() == 0
 
     second = await other.go("/console/limits")
     await second.get_by_role("button", name="Confirm").click()
 
-    await expect(second.get_by_text("The override is confirmed.")).to_be_visible()
-    await expect(page.locator("#limits")).to_contain_text("in force", timeout=3_000)
+    await expect(second.get_by_text("The override is confirmed")).to_be_visible()
+    await expect(page.locator("#limits")).to_contain_text("confirmed by grace", timeout=3_000)
     assert one.wrong == other.wrong == []
 
 

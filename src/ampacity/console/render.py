@@ -100,15 +100,35 @@ class Line:
             (s.slot is None, "tight", "no cycle yet", "/console/quality"),
             (late, "over", f"no cycle for {shown.age(self.now - (s.slot or self.now))}", "/console/quality"),
             (found[State.OVER], "over", f"{found[State.OVER]} over limit", "/console/?state=over"),
-            (s.outbox_dead, "over", f"{s.outbox_dead} dead letters", "/console/providers"),
-            (s.limits_proposed, "tight", f"{s.limits_proposed} limits wait for a second person", "/console/limits"),
-            (s.limits_holding, "tight", f"{s.limits_holding} set limits in force", "/console/limits"),
-            (s.requests_waiting, "tight", f"{s.requests_waiting} requests wait", "/console/negotiations"),
-            (s.missed_slots, "tight", f"{s.missed_slots} slots missed in 24 h", "/console/quality"),
+            (s.outbox_dead, "over", _counted(s.outbox_dead, "dead letter", "dead letters"), "/console/providers"),
+            (
+                s.limits_proposed,
+                "tight",
+                _counted(s.limits_proposed, "limit waits", "limits wait") + " for a second person",
+                "/console/limits",
+            ),
+            (
+                s.limits_holding,
+                "tight",
+                _counted(s.limits_holding, "set limit", "set limits") + " in force",
+                "/console/limits",
+            ),
+            (
+                s.requests_waiting,
+                "tight",
+                _counted(s.requests_waiting, "request waits", "requests wait"),
+                "/console/negotiations",
+            ),
+            (
+                s.missed_slots,
+                "tight",
+                _counted(s.missed_slots, "slot", "slots") + " missed in 24 h",
+                "/console/quality",
+            ),
             (
                 s.peers.get("offline", 0),
                 "tight",
-                f"{s.peers.get('offline', 0)} providers offline",
+                _counted(s.peers.get("offline", 0), "provider", "providers") + " offline",
                 "/console/providers",
             ),
         ]
@@ -118,6 +138,10 @@ class Line:
     def data_age(self) -> str:
         newest = self.status.newest_load_quarter
         return "none" if newest is None else shown.age(self.now - moment_of(newest + 1))
+
+
+def _counted(number: int, one: str, many: str) -> str:
+    return f"{number} {one if number == 1 else many}"
 
 
 async def page(request: Asked, template: str, *, status_code: int = 200, **values: Any) -> Response[str]:
