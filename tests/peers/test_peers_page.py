@@ -8,7 +8,7 @@ import msgspec
 from ampacity.oscp.profiles import PRESETS, PeerProfile
 from ampacity.oscp.sandbox import Action
 
-PAGE = (Path(__file__).parents[2] / "docs" / "peers.md").read_text(encoding="utf-8")
+PAGE = (Path(__file__).parents[2] / "deploy" / "peers.md").read_text(encoding="utf-8")
 
 
 def test_it_names_every_trait_preset_and_action():
