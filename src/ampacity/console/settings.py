@@ -25,7 +25,7 @@ class ConsoleSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     """The longest a session lasts [h]."""
     local_accounts: bool = True
     """Whether people can sign in with a password kept here."""
-    trusted_proxies: Sequence[str] = ()
+    trusted_proxies: tuple[str, ...] = ()
     """Addresses of proxies whose X-Forwarded-For is believed, for counting failed attempts."""
     oidc_issuer: str = ""
     """An OpenID Connect provider, `https://…`; empty: none."""
@@ -35,7 +35,7 @@ class ConsoleSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     """The secret that goes with it."""
     oidc_role_claim: str = "groups"
     """The claim that tells roles: its values are looked up in `oidc_roles`."""
-    oidc_roles: Sequence[str] = ()
+    oidc_roles: tuple[str, ...] = ()
     """Which value of that claim means which role, each as `VALUE=ROLE`; the highest counts."""
 
     def __post_init__(self) -> None:
