@@ -10,6 +10,7 @@ from ampacity.app.backtest_command import backtest_command
 from ampacity.app.bench_allocation import bench_allocation
 from ampacity.app.commands import (
     cycle_command,
+    database_command,
     demo_command,
     emergency_command,
     fairness_command,
@@ -40,6 +41,7 @@ app.command("import")(import_command.import_folder)
 app.command("cycle")(cycle_command.cycle)
 app.add_typer(peers, name="peers")
 app.add_typer(accounts, name="accounts")
+app.add_typer(database_command.commands, name="database")
 app.command("weather")(weather_command.weather)
 app.command("forecast-quality")(quality_command.quality)
 app.command("backtest")(backtest_command)

@@ -32,6 +32,23 @@ class DatabaseSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
     """Where the embedded server keeps its data; empty: the user's data folder, as root /var/lib/ampacity."""
 
 
+class KeepingSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What `ampacity database prune` leaves."""
+
+    decisions_days: int = 90
+    """Forecasts, headroom and capacities of so many days; without them a decision cannot be computed again."""
+    messages_days: int = 30
+    """Messages that were sent or superseded, for so many days."""
+    series_days: int = 400
+    """Measurements of so many days; a fit reads the last ones."""
+
+    def __post_init__(self) -> None:
+        least = {"decisions_days": 10, "messages_days": 2, "series_days": 70}
+        for name, smallest in least.items():
+            if getattr(self, name) < smallest:
+                raise ValueError(f"{name} is {getattr(self, name)}, must be {smallest} or more")
+
+
 class ServerSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """How peers and operators reach us."""
 
@@ -74,6 +91,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """All settings by section."""
 
     database: DatabaseSettings = DatabaseSettings()
+    keeping: KeepingSettings = KeepingSettings()
     server: ServerSettings = ServerSettings()
     forecast: ForecastSection = ForecastSection()
     cycle: CycleSettings = CycleSettings()

@@ -75,14 +75,15 @@ limit 1;
 -- name: broken_links
 -- Decisions whose content or place in the chain is not what was chained, from seq $1 on, oldest first.
 select c.seq, c.decision_id,
-    c.content_hash is distinct from decision_content_hash(c.decision_id) as content_changed,
+    p.decision_id is null and c.content_hash is distinct from decision_content_hash(c.decision_id) as content_changed,
     c.hash is distinct from sha256(coalesce(before.hash, ''::bytea) || c.content_hash)
         or (c.seq > 1 and before.seq is null) as link_broken
 from decision_chain c
 left join decision_chain before on before.seq = c.seq - 1
+left join pruned_decision p on p.decision_id = c.decision_id
 where c.seq >= $1
     and (
-        c.content_hash is distinct from decision_content_hash(c.decision_id)
+        (p.decision_id is null and c.content_hash is distinct from decision_content_hash(c.decision_id))
         or c.hash is distinct from sha256(coalesce(before.hash, ''::bytea) || c.content_hash)
         or (c.seq > 1 and before.seq is null)
     )

@@ -1,0 +1,73 @@
+-- name: table_sizes
+-- Every table with its indexes and what is stored beside it [bytes], largest first.
+select c.relname as table_name, pg_total_relation_size(c.oid) as bytes, greatest(c.reltuples, 0)::bigint as about_rows
+from pg_class c
+join pg_namespace n on n.oid = c.relnamespace
+where n.nspname = 'public' and c.relkind = 'r'
+order by bytes desc, table_name;
+
+-- name: bytes_of_last_day
+-- What the last day of decisions and measurements took, packed values alone [bytes].
+with newest as (
+    select max(made_at) as made_at from decision where kind = 'cycle'
+), decided as (
+    select d.decision_id, d.made_at
+    from decision d, newest n
+    where d.made_at > n.made_at - interval '1 day'
+)
+select
+    (select count(*) from decided) as decisions,
+    (select extract(epoch from max(made_at) - min(made_at)) / 86400.0 from decided)::float8 as days,
+    (select coalesce(sum(octet_length(load_w)), 0) from forecast_block join decided using (decision_id))::bigint
+        as forecast_block,
+    (select coalesce(sum(octet_length(headroom_w)), 0) from headroom_block join decided using (decision_id))::bigint
+        as headroom_block,
+    (select coalesce(sum(octet_length(capacity_w) + pg_column_size(bound_by)), 0)
+        from allocation_block join decided using (decision_id))::bigint as allocation_block,
+    (select count(*) * 250 from outbound_forecast join decided using (decision_id))::bigint as outbound_forecast,
+    (select coalesce(sum(octet_length(load_w)), 0)
+        from load_block, newest n
+        where first_quarter >= extract(epoch from n.made_at) / 900 - 96)::bigint as load_block;
+
+-- name: decisions_to_prune
+-- Decisions made before $1 whose figures are still there, oldest first, $2 at most.
+select d.decision_id
+from decision d
+where d.made_at < $1 and not exists (select from pruned_decision p where p.decision_id = d.decision_id)
+    and not exists (select from outbound_forecast o where o.decision_id = d.decision_id
+        and o.sent_at is null and o.superseded_at is null and o.dead_at is null)
+order by d.decision_id
+limit $2;
+
+-- name: prune_forecasts
+delete from forecast_block where decision_id = any ($1::bigint[]);
+
+-- name: prune_headroom
+delete from headroom_block where decision_id = any ($1::bigint[]);
+
+-- name: prune_allocations
+delete from allocation_block where decision_id = any ($1::bigint[]);
+
+-- name: prune_ledger
+delete from capacity_ledger where base_decision_id = any ($1::bigint[]);
+
+-- name: note_pruned
+insert into pruned_decision (decision_id) select unnest($1::bigint[]) on conflict do nothing;
+
+-- name: prune_messages
+-- Messages that are done with, made before $1.
+delete from outbound_forecast
+where created_at < $1 and (sent_at is not null or superseded_at is not null or dead_at is not null);
+
+-- name: prune_models
+-- Models made before $1, but for the one of each block that held then: what is kept was made with it or a newer one.
+delete from forecast_model m
+where m.made_at < $1
+    and exists (
+        select from forecast_model n
+        where n.first_no = m.first_no and n.made_at <= $1 and (n.made_at, n.model_id) > (m.made_at, m.model_id)
+    );
+
+-- name: prune_series
+-- Measurements of quarters before $1.
+delete from load_block where first_quarter + quarters <= $1;

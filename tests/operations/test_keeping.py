@@ -1,0 +1,40 @@
+"""What grows old is dropped, and what is kept still proves itself."""
+
+from datetime import timedelta
+
+from ampacity.forecasting import ForecastSettings
+from ampacity.operations.cycle import CyclePorts, run_cycle
+from ampacity.operations.settings import CycleSettings
+from ampacity.operations.take_in import take_in
+from ampacity.store.keeping import prune, sizes
+from ampacity.store.postgres import PostgresCycles, PostgresGrid
+from ampacity.store.records import PostgresRecords
+from ampacity.store.requests import PostgresRequests
+from ampacity.store.usage import UsageStore
+from tests.operations.conftest import DAYS, START, Connected
+
+AT = START + timedelta(days=DAYS)
+QUARTER = timedelta(minutes=15)
+
+
+async def test_old_figures_go_the_chain_stays_whole_and_the_next_cycle_runs(pool, given):
+    ports = CyclePorts(
+        grid=PostgresGrid(pool), cycles=PostgresCycles(pool), requests=PostgresRequests(pool),
+        peers=Connected(frozenset()), usage=UsageStore(pool),
+    )  # fmt: skip
+    await take_in(given, grid=ports.grid, now=AT)
+    for k in range(3):
+        await run_cycle(AT + k * QUARTER, ports=ports, forecast=ForecastSettings(), cycle=CycleSettings())
+    before = await sizes(pool)
+
+    done = await prune(pool, decisions=AT + QUARTER, messages=AT, series=START + timedelta(days=5))
+
+    assert (done.decisions, done.models) == (1, 0)
+    assert done.series_blocks == 5
+    assert before.mib_a_day["allocation_block"] > 0
+    assert await pool.fetchval("select count(distinct decision_id) from allocation_block") == 2
+    assert await PostgresRecords(pool).broken_links() == []
+    again = await run_cycle(AT + 3 * QUARTER, ports=ports, forecast=ForecastSettings(), cycle=CycleSettings())
+    assert again.summary["elements"] == 3
+    await pool.execute("update allocation_block set capacity_w = capacity_w || '\\x00' where decision_id = 3")
+    assert [link.decision_id for link in await PostgresRecords(pool).broken_links()] == [3]
