@@ -8,10 +8,8 @@ from zoneinfo import ZoneInfo
 
 import typer
 
-from ampacity.app.backtest_explain import Explanation, explain, explanation_text
-from ampacity.app.backtest_report import report_html, shares_plot
-from ampacity.app.backtest_run import BacktestRun, Figures, run_backtest, write_forecasts
-from ampacity.errors import NotFound, Unsuitable
+from ampacity.app.backtest_run import Figures, run_backtest, write_forecasts
+from ampacity.errors import Unsuitable
 from ampacity.forecasting import ForecastSettings
 from ampacity.forecasting.backtest import BacktestPlan
 from ampacity.timegrid import QUARTERS_PER_HOUR
@@ -61,25 +59,16 @@ def backtest_command(
     typer.echo(summary(run.figures))
     plots = []
     if explained:
+        from ampacity.app.backtest_explain import explanation_of, explanation_text  # noqa: PLC0415  # statsmodels: 2 s
+        from ampacity.app.backtest_report import shares_plot  # noqa: PLC0415
+
         explanation = explanation_of(run, explained)
         typer.echo(explanation_text(explanation, explained))
         plots.append(shares_plot(explanation.group_share, explained))
     if report:
+        from ampacity.app.backtest_report import report_html  # noqa: PLC0415  # plotly: nearly half a second
+
         report.write_text(report_html(run, summary(run.figures), plots), encoding="utf-8")
-
-
-def explanation_of(run: BacktestRun, element_id: str) -> Explanation:
-    """What drives the load of an element as a whole.
-
-    Raises:
-        NotFound: it is not in the folder.
-    """
-    rows = [row for row in run.given.rows if row.phase == "sum" and row.element_id == element_id]
-    if not rows:
-        raise NotFound(f"element {element_id} has no measurements in the folder")
-    element, given = rows[0].index // 3, run.given
-    weather = given.weather_at(given.history.window.end)
-    return explain(given.history.load_w[element, 0], given.history, weather, int(given.cell[element]), run.settings)
 
 
 def summary(figures: Figures) -> str:

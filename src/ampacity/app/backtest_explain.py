@@ -7,6 +7,7 @@ import statsmodels.api as sm
 from statsmodels.stats.diagnostic import acorr_ljungbox
 from statsmodels.stats.stattools import durbin_watson
 
+from ampacity.app.backtest_run import BacktestRun
 from ampacity.errors import NotFound
 from ampacity.forecasting.design import column_groups
 from ampacity.forecasting.designs import Designs
@@ -99,3 +100,17 @@ def _shares(columns: Floats, coefficients: Floats, varies: np.ndarray) -> dict[s
     }
     total = max(sum(size.values()), 1e-12)
     return {group: part / total for group, part in size.items()}
+
+
+def explanation_of(run: BacktestRun, element_id: str) -> Explanation:
+    """What drives the load of an element as a whole.
+
+    Raises:
+        NotFound: it is not in the folder.
+    """
+    rows = [row for row in run.given.rows if row.phase == "sum" and row.element_id == element_id]
+    if not rows:
+        raise NotFound(f"element {element_id} has no measurements in the folder")
+    element, given = rows[0].index // 3, run.given
+    weather = given.weather_at(given.history.window.end)
+    return explain(given.history.load_w[element, 0], given.history, weather, int(given.cell[element]), run.settings)

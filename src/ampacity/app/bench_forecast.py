@@ -7,7 +7,6 @@ from typing import Annotated, TypeVar
 
 import msgspec
 import numpy as np
-import statsmodels.api as sm
 import typer
 
 from ampacity.app.progress import bar
@@ -144,6 +143,8 @@ class _Watch:
 
 def _against_statsmodels(load_w: np.ndarray, designs: Designs, days: int) -> dict[str, float]:
     """One least squares on the shared columns: all series of the block at once, and a sample one by one."""
+    import statsmodels.api as sm  # noqa: PLC0415  # 2 s, for this comparison alone
+
     shared = designs.shared(0, FIRST_DAY, FIRST_DAY + days)
     columns = _independent(shared)
     y = load_w[:, :, : days * QUARTERS_PER_DAY].reshape(-1, days, QUARTERS_PER_DAY)

@@ -1,5 +1,6 @@
 """The operators' console, wired on a store."""
 
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -11,7 +12,7 @@ from ampacity.app.session import Store
 from ampacity.app.settings import Settings
 from ampacity.console import ConsolePorts, console_router
 from ampacity.console.settings import ConsoleSettings
-from ampacity.identity import OpenIdProvider
+from ampacity.console_ports import IdentityProvider
 from ampacity.store.changes import ChangeFeed
 from ampacity.store.console import PostgresViews
 from ampacity.store.dead_letters import PostgresDeadLetters
@@ -58,7 +59,11 @@ def build_console(
     return Mounted(router=router, feed=feed)
 
 
-def _identity(settings: ConsoleSettings) -> OpenIdProvider | None:
+def _identity(settings: ConsoleSettings) -> IdentityProvider | None:
     if not settings.oidc_issuer:
         return None
+    with warnings.catch_warnings():  # authlib announces its next HTTP library to every user of this one
+        warnings.simplefilter("ignore", DeprecationWarning)
+        from ampacity.identity import OpenIdProvider  # noqa: PLC0415  # only where somebody signs in through it
+
     return OpenIdProvider(settings.oidc_issuer, settings.oidc_client_id, settings.oidc_client_secret)

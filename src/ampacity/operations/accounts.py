@@ -6,6 +6,7 @@ import hmac
 import secrets
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import cache
 
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
@@ -20,7 +21,12 @@ FAILURES_OF_A_NAME = 5
 FAILURES_OF_AN_ADDRESS = 30
 FAILURES_COUNT_FOR = timedelta(minutes=15)
 _HASHER = PasswordHasher()
-_NOBODYS_HASH = _HASHER.hash("nobody has this password")
+
+
+@cache
+def _nobodys_hash() -> str:
+    """What a name that nobody has is checked against, so that it takes as long as one that somebody has."""
+    return _HASHER.hash("nobody has this password")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,7 +52,7 @@ async def sign_in(at: Reception, name: str, password: str, address: str) -> str:
         raise Refused("too many attempts failed: wait 15 minutes, or ask an administrator")
     found = await at.people.password_hash(name)
     account, kept = found if found is not None else (None, None)
-    fits = await asyncio.to_thread(_fits, kept or _NOBODYS_HASH, password)
+    fits = await asyncio.to_thread(_fits, kept or _nobodys_hash(), password)
     good = fits and account is not None and kept is not None and account.closed_at is None
     await at.people.note_attempt(name, address, now, succeeded=good)
     if not good or account is None:
