@@ -1,5 +1,6 @@
 """Forecasts that wait to be sent, in PostgreSQL: claimed with a lease, in order per group and kind."""
 
+import time
 from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
@@ -12,12 +13,15 @@ from ampacity.peers.types import Connection, Figures, OutboundForecast
 from ampacity.store.pool import Pool
 from ampacity.store.sql import sql
 
+_SUPERSEDE_EVERY_S = 5.0  # while a provider is sent one full batch after the other
+
 
 class OutboxStore:
     """The port `Outbox` on a pool."""
 
     def __init__(self, pool: Pool) -> None:
         self._pool = pool
+        self._in_a_run: dict[int, float] = {}  # provider → until when nothing older is looked for
 
     async def waiting(self) -> list[int]:
         return [row["provider_no"] for row in await self._pool.fetch(sql("providers_with_due_messages"))]
@@ -25,8 +29,12 @@ class OutboxStore:
     async def claim(self, provider_no: int, owner: UUID, *, limit: int, lease_s: float) -> list[OutboundForecast]:
         async with self._pool.acquire() as connection:
             async with connection.transaction():
-                await connection.execute(sql("supersede_older_messages"), provider_no)
+                if time.monotonic() > self._in_a_run.get(provider_no, 0.0):  # it looks at all that waits
+                    await connection.execute(sql("supersede_older_messages"), provider_no)
+                    self._in_a_run[provider_no] = time.monotonic() + _SUPERSEDE_EVERY_S
                 taken = await connection.fetch(sql("claim_messages"), provider_no, owner, limit, lease_s)
+            if len(taken) < limit:
+                self._in_a_run.pop(provider_no, None)
             rows = await connection.fetch(sql("claimed_messages"), [row["message_id"] for row in taken])
         return [_outbound(row) for row in rows]
 
