@@ -3,17 +3,18 @@
 import asyncio
 import os
 import socket
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 import uvicorn
-from litestar import Litestar
+from litestar import Controller, Litestar
 from litestar.datastructures import State
 from litestar.types import ASGIApp
 
 from ampacity.app.clock import DataClock
+from ampacity.app.gateway.routes import gateway_controller
 from ampacity.app.peering import Peering, build_peering, running
 from ampacity.app.schedule import Schedule
 from ampacity.app.secret import with_secret_key
@@ -56,15 +57,23 @@ def build_server(
     schedule = Schedule(
         store=store, settings=settings, clock=clock, wake_sender=peering.woken.set, on_cycle=on_cycle, asked=asked
     )
-    return Server(app=create_app(peering, journal), peering=peering, schedule=schedule, settings=settings)
+    routes = _gateway(store, settings, clock)
+    return Server(app=create_app(peering, journal, routes), peering=peering, schedule=schedule, settings=settings)
 
 
-def create_app(peering: Peering, journal: Journal | None = None) -> ASGIApp:
+def _gateway(store: Store, settings: Settings, clock: DataClock) -> list[type[Controller]]:
+    """The way in for a gateway, where it has a token."""
+    if not settings.gateway.token:
+        return []
+    return [gateway_controller(settings.gateway, pool=store.pool, grid=store.grid, clock=clock)]
+
+
+def create_app(peering: Peering, journal: Journal | None = None, others: Sequence[type[Controller]] = ()) -> ASGIApp:
     """The web application on wired parts; with a journal it is a sandbox."""
     state = State({"oscp": peering.endpoint, "journal": journal})
     if journal is None:
-        return Litestar([peering.router], state=state, logging_config=None)
-    app = Litestar([peering.router, sandbox_router()], state=state, logging_config=None)
+        return Litestar([peering.router, *others], state=state, logging_config=None)
+    app = Litestar([peering.router, *others, sandbox_router()], state=state, logging_config=None)
     return noting(app, journal, peering.endpoint)
 
 
