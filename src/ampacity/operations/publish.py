@@ -23,7 +23,7 @@ class Sender:
     most_attempts: int = 12
     lease_s: float = 60.0
     send_timeout_s: float = 20.0
-    batch: int = 256
+    batch: int = 1024
     owner: UUID = field(default_factory=uuid4)
     sent: int = 0
     _busy: set[int] = field(default_factory=set)

@@ -28,4 +28,4 @@ insert into peer_token (token_hash, provider_no, purpose, issued_at) values ($1,
 insert into peer (provider_no, state, state_since, base_url, token_sealed)
 select provider_no, 'connected', now(), $1, $2
 from provider
-on conflict do nothing;
+on conflict (provider_no) do update set base_url = excluded.base_url, token_sealed = excluded.token_sealed;
