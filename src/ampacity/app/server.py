@@ -9,13 +9,14 @@ from dataclasses import dataclass
 from typing import Any
 
 import uvicorn
-from litestar import Litestar, Router, get
+from litestar import Controller, Litestar, Router, get
 from litestar.datastructures import State
 from litestar.response import Redirect
-from litestar.types import ASGIApp
+from litestar.types import ASGIApp, ControllerRouterHandler
 
 from ampacity.app.clock import DataClock
 from ampacity.app.console import build_console
+from ampacity.app.gateway.routes import gateway_controller
 from ampacity.app.peering import Peering, build_peering, running
 from ampacity.app.schedule import Schedule
 from ampacity.app.secret import with_secret_key
@@ -67,16 +68,26 @@ def build_server(
         store=store, settings=settings, clock=clock, wake_sender=peering.woken.set, on_cycle=on_cycle, asked=asked
     )
     console = build_console(store, settings, peering, clock, demo_accounts)
-    app = create_app(peering, console.router, journal)
+    app = create_app(peering, console.router, journal, _gateway(store, settings, clock))
     return Server(app=app, peering=peering, schedule=schedule, settings=settings, feed=console.feed)
 
 
-def create_app(peering: Peering, console: Router, journal: Journal | None = None) -> ASGIApp:
+def _gateway(store: Store, settings: Settings, clock: DataClock) -> list[type[Controller]]:
+    """The way in for a gateway, where it has a token."""
+    if not settings.gateway.token:
+        return []
+    return [gateway_controller(settings.gateway, pool=store.pool, grid=store.grid, clock=clock)]
+
+
+def create_app(
+    peering: Peering, console: Router, journal: Journal | None = None, others: Sequence[type[Controller]] = ()
+) -> ASGIApp:
     """The web application on wired parts; with a journal it is a sandbox."""
     state = State({"oscp": peering.endpoint, "journal": journal})
+    routes: list[ControllerRouterHandler] = [peering.router, console, to_console, *others]
     if journal is None:
-        return Litestar([peering.router, console, to_console], state=state, logging_config=None)
-    app = Litestar([peering.router, console, to_console, sandbox_router()], state=state, logging_config=None)
+        return Litestar(routes, state=state, logging_config=None)
+    app = Litestar([*routes, sandbox_router()], state=state, logging_config=None)
     return noting(app, journal, peering.endpoint)
 
 

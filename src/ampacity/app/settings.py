@@ -12,6 +12,7 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 
+from ampacity.app.gateway.settings import GatewaySettings
 from ampacity.console.settings import ConsoleSettings
 from ampacity.errors import Unsuitable
 from ampacity.forecasting import ForecastSettings
@@ -92,6 +93,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
     database: DatabaseSettings = DatabaseSettings()
     keeping: KeepingSettings = KeepingSettings()
+    gateway: GatewaySettings = GatewaySettings()
     server: ServerSettings = ServerSettings()
     forecast: ForecastSection = ForecastSection()
     cycle: CycleSettings = CycleSettings()

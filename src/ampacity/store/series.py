@@ -1,6 +1,6 @@
 """Load series as packed blocks: 256 subjects by one UTC day when imported, one quarter when they come in live."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import datetime
 from typing import Literal
 
@@ -53,9 +53,19 @@ async def write_load(
     `available_at` None: each value was known when its quarter had ended.  Returns how
     many blocks were written.
     """
+    return await write_blocks(connection, subject, _blocks(first_no, window, load_w), available_at)
+
+
+async def write_blocks(
+    connection: Connection,
+    subject: Subject,
+    blocks: Iterable[tuple[int, int, Loads]],
+    available_at: datetime | None,
+) -> int:
+    """Insert blocks of (number of the first subject, first quarter, values); gives how many."""
     records = [
         (subject, no, values.shape[0], quarter, values.shape[2], available_at, values.astype(_PACKED).tobytes())
-        for no, quarter, values in _blocks(first_no, window, load_w)
+        for no, quarter, values in blocks
     ]
     if records:
         await connection.copy_records_to_table("load_block", records=records, columns=_COLUMNS)
