@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 from litestar import Litestar
 
-from ampacity.app.gateway.routes import GatewaySettings, gateway_controller
+from ampacity.app.gateway.routes import gateway_controller
+from ampacity.app.gateway.settings import GatewaySettings
 from ampacity.operations.take_in import take_in
 from ampacity.store.postgres import PostgresGrid
 from ampacity.timegrid import Window, quarter_at

@@ -12,7 +12,7 @@ import uvicorn
 from litestar import Controller, Litestar, Router, get
 from litestar.datastructures import State
 from litestar.response import Redirect
-from litestar.types import ASGIApp
+from litestar.types import ASGIApp, ControllerRouterHandler
 
 from ampacity.app.clock import DataClock
 from ampacity.app.console import build_console
@@ -84,9 +84,10 @@ def create_app(
 ) -> ASGIApp:
     """The web application on wired parts; with a journal it is a sandbox."""
     state = State({"oscp": peering.endpoint, "journal": journal})
+    routes: list[ControllerRouterHandler] = [peering.router, console, to_console, *others]
     if journal is None:
-        return Litestar([peering.router, console, to_console, *others], state=state, logging_config=None)
-    app = Litestar([peering.router, console, to_console, *others, sandbox_router()], state=state, logging_config=None)
+        return Litestar(routes, state=state, logging_config=None)
+    app = Litestar([*routes, sandbox_router()], state=state, logging_config=None)
     return noting(app, journal, peering.endpoint)
 
 

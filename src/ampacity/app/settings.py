@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 
-from ampacity.app.gateway.routes import GatewaySettings
+from ampacity.app.gateway.settings import GatewaySettings
 from ampacity.console.settings import ConsoleSettings
 from ampacity.errors import Unsuitable
 from ampacity.forecasting import ForecastSettings

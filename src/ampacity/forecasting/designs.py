@@ -20,12 +20,14 @@ class Designs:
     def shared(self, cell: int, first_day: int, end_day: int, *, minimum_known: float = 0.0) -> Shared:
         """The design of a weather cell (-1: of the calendar alone) over whole days."""
         key = (cell, first_day, end_day, minimum_known)
-        if key not in self._made:
+        found = self._made.get(key)
+        if found is None:  # blocks are computed in several threads: one may clear what another just looked for
+            design = self._design(cell, first_day, end_day, minimum_known)
+            found = share(design, first_day, self.settings.half_life_days)
             if len(self._made) >= REMEMBERED:
                 self._made.clear()
-            design = self._design(cell, first_day, end_day, minimum_known)
-            self._made[key] = share(design, first_day, self.settings.half_life_days)
-        return self._made[key]
+            self._made[key] = found
+        return found
 
     def _design(self, cell: int, first_day: int, end_day: int, minimum_known: float) -> Design:
         window = days_window(first_day, end_day, self.settings.day_start_quarter)

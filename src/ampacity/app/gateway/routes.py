@@ -6,10 +6,10 @@ import hmac
 from datetime import datetime
 from typing import Any
 
-import msgspec
 from litestar import Controller, Request, Response, post
 
 from ampacity.app.gateway.batch import unpacked, values_of
+from ampacity.app.gateway.settings import GatewaySettings
 from ampacity.errors import Unauthorised
 from ampacity.network import Network
 from ampacity.oscp.answers import HANDLERS
@@ -18,17 +18,6 @@ from ampacity.store.gateway import take_batch
 from ampacity.store.pool import Pool
 
 LARGEST_BODY_BYTES = 16 * 2**20
-
-
-class GatewaySettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Measurements pushed over HTTP."""
-
-    token: str = ""
-    """What a gateway shows as `Authorization: Bearer …`, at least 32 characters; empty: nothing is taken."""
-
-    def __post_init__(self) -> None:
-        if self.token and len(self.token) < 32:
-            raise ValueError("token is shorter than 32 characters")
 
 
 def gateway_controller(settings: GatewaySettings, *, pool: Pool, grid: GridStore, clock: Clock) -> type[Controller]:
