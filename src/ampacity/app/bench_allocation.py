@@ -1,7 +1,5 @@
 """`ampacity bench allocation`: how long the fair rule takes on a large grid, and what memory."""
 
-import resource
-import sys
 import time
 from collections.abc import Iterator
 from typing import Annotated
@@ -11,6 +9,7 @@ import numpy as np
 import typer
 
 from ampacity.allocation import Allocation, allocate, element_load_w
+from ampacity.app.memory import peak_mib
 from ampacity.timegrid import QUARTERS_PER_DAY
 
 GROWTH = (30_000, 100_000)
@@ -67,14 +66,14 @@ def measure(
     begun, begun_cpu = time.perf_counter(), time.process_time()
     shared = allocate(headroom_w, parent, element, share, weight, floor_w, cap_w, workers=workers)
     seconds, cpu_seconds = time.perf_counter() - begun, time.process_time() - begun_cpu
-    peak_mib = _peak_mib()
+    peak = peak_mib()
     return AllocationBench(
         elements=elements,
         groups=len(element),
         quarters=quarters,
         seconds=round(seconds, 3),
         cpu_seconds=round(cpu_seconds, 3),
-        peak_mib=round(peak_mib, 1),
+        peak_mib=round(peak, 1),
         bound_by_own_cap=round(float((shared.bound_by < 0).mean()), 4),
         worst_overload_w=max(_overloads(shared, headroom_w, parent, element, share)),
     )
@@ -112,9 +111,3 @@ def _phase_share(rng: np.random.Generator, groups: int) -> np.ndarray:
     share[single, phase[single]] = 1.0
     share[kind >= 0.9] = 1.0
     return share
-
-
-def _peak_mib() -> float:
-    """The largest resident size of this process so far."""
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak / (2**20 if sys.platform == "darwin" else 2**10)
