@@ -86,12 +86,16 @@ async def test_a_peer_that_was_silent_gets_a_handshake_and_the_newest_forecasts(
         await asyncio.sleep(1.5)
         assert len(peer.forecasts) == 5
         await peer.call("heartbeat", {"offline_mode_at": "2100-01-01T00:00:00Z"})
+
+        async def connected():
+            return await here.state("fp") == "connected"
+
+        await until(connected)
         await until(lambda: len(peer.forecasts) >= 10)
         await asyncio.sleep(1.5)
 
     assert len(peer.forecasts) == 10
     assert all(f["forecasted_blocks"][0]["capacity"] == 10.1 for f in peer.forecasts[5:])
-    assert await here.state("fp") == "connected"
 
 
 async def test_a_lost_reply_locks_nobody_out(pool):
