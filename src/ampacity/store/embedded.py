@@ -5,6 +5,7 @@ Commands that run at the same time share it; the last one to end stops it.
 """
 
 import os
+import shutil
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -32,9 +33,10 @@ def embedded_server(folder: Path) -> Iterator[str]:
         ) from missing
     data = folder / "postgresql"
     _make(folder)
-    server = get_server(data, start=False)
-    _forget_the_dead(data)
+    _find_system_commands()
     try:
+        server = get_server(data, start=False)
+        _forget_the_dead(data)
         server.start()
     except Exception as failed:
         raise NotReady(f"the embedded PostgreSQL did not start on {data}: {failed}") from failed
@@ -42,6 +44,15 @@ def embedded_server(folder: Path) -> Iterator[str]:
         yield server.get_uri()
     finally:
         server.cleanup()
+
+
+def _find_system_commands() -> None:
+    """Look for the commands of an administrator too: as root, the wheel makes a user to run the server as.
+
+    Jobs that run as root often have no `sbin` on their path.
+    """
+    if os.getuid() == 0 and shutil.which("useradd") is None:
+        os.environ["PATH"] = os.pathsep.join(filter(None, [os.environ.get("PATH"), "/usr/sbin", "/sbin"]))
 
 
 def _make(folder: Path) -> None:

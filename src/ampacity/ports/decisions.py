@@ -1,0 +1,147 @@
+"""What a cycle claims, writes and keeps."""
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Protocol
+from uuid import UUID
+
+from ampacity.forecasting import LoadForecast
+from ampacity.forecasting.quality import ForecastScore
+from ampacity.network import Direction, ForecastKind
+from ampacity.ports.grid import GridVersion
+from ampacity.ports.values import Floats, Ints, JsonObject, Steps
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CapacityTable:
+    """Capacities of one kind for groups 0..G-1: `capacity_w` (G, S) [W], `bound_by` (G, S) element number."""
+
+    kind: ForecastKind
+    steps: Steps
+    capacity_w: Floats
+    bound_by: Ints
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CycleRecord:
+    """A decided cycle."""
+
+    slot: datetime
+    decision_id: int
+    made_at: datetime
+    summary: JsonObject
+    stages: Mapping[str, float]
+
+
+class DecisionWriter(Protocol):
+    """Writes one decision; nothing of it is there before all of it is."""
+
+    @property
+    def decision_id(self) -> int: ...
+
+    async def close_gate(self) -> None:
+        """Until this decision is there, nobody decides on requests."""
+        ...
+
+    async def forecast(self, first_no: int, forecast: LoadForecast, levels: Sequence[float]) -> None:
+        """Keep these quantiles of the forecast of a block of elements."""
+        ...
+
+    async def headroom(self, direction: Direction, steps: Steps, headroom_w: Floats, *, fallback: bool = False) -> None:
+        """Per element, phase and step [W], shape (E, 3, S)."""
+        ...
+
+    async def pool(self, direction: Direction, steps: Steps, pool_w: Floats) -> None:
+        """The part of the headroom kept back for requests [W], shape (E, 3, S)."""
+        ...
+
+    async def rests_on(
+        self, grid: GridVersion, need_wh: Floats | None = None, need_cap_w: Floats | None = None
+    ) -> None:
+        """Note what the decision rests on, so that it can be computed again.
+
+        Raises:
+            Conflict: the grid has changed since; nothing is written.
+        """
+        ...
+
+    async def capacities(self, table: CapacityTable, groups: Sequence[int] | None = None) -> None:
+        """Capacities of all groups, or of the numbered ones (rows in that order)."""
+        ...
+
+    async def send(self, kind: ForecastKind, groups: Sequence[int], correlation_id: str | None = None) -> int:
+        """Put the messages of these groups into the outbox; gives how many."""
+        ...
+
+    async def finish(self, summary: JsonObject, stages: Mapping[str, float]) -> None: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeptModel:
+    """A stored forecast model of a block: fitted at one time, having learnt from its errors until another."""
+
+    elements: int
+    made_at: datetime
+    fitted_at: datetime
+
+
+class CycleStore(Protocol):
+    """Slots, decisions and models."""
+
+    async def claim_cycle(self, slot: datetime, holder: UUID, lease: timedelta) -> bool:
+        """Take a slot on; false where another one holds it or it is decided."""
+        ...
+
+    async def release_cycle(self, slot: datetime, holder: UUID) -> None: ...
+
+    async def decided_cycle(self, slot: datetime) -> CycleRecord | None: ...
+
+    async def last_cycle(self) -> CycleRecord | None: ...
+
+    def decide_cycle(
+        self, slot: datetime, holder: UUID, made_at: datetime, settings: JsonObject
+    ) -> AbstractAsyncContextManager[DecisionWriter]:
+        """Open the decision of a claimed slot; Conflict where another one decided it meanwhile."""
+        ...
+
+    async def newest_capacities(self, groups: int, made_before: datetime) -> Mapping[ForecastKind, CapacityTable]:
+        """What the newest decision says of each kind."""
+        ...
+
+    async def renew_cycle(self, slot: datetime, holder: UUID, lease: timedelta) -> None:
+        """Hold a claimed slot for longer."""
+        ...
+
+    async def models(self, at: datetime) -> Mapping[int, KeptModel]:
+        """The newest model of each block, by the number of its first element."""
+        ...
+
+    async def model(self, first_no: int, at: datetime) -> bytes | None: ...
+
+    async def keep_model(
+        self, first_no: int, elements: int, made_at: datetime, fitted_at: datetime, state: bytes
+    ) -> None: ...
+
+    async def fallback_made_at(self, before: datetime) -> datetime | None:
+        """When the newest fallback was decided, at or before a time."""
+        ...
+
+
+class ForecastQuality(Protocol):
+    """Forecasts of decided cycles, and their scores."""
+
+    async def unscored_slots(self, since: datetime, before: datetime) -> list[datetime]:
+        """The cycles to score between two times: the first of every six hours that has no score yet."""
+        ...
+
+    def forecasts_of(self, slot: datetime) -> AsyncIterator[tuple[int, LoadForecast]]:
+        """What a cycle forecast: the number of a block's first element and its quantiles."""
+        ...
+
+    async def keep_score(self, slot: datetime, first_no: int, score: ForecastScore) -> None: ...
+
+    async def scores(self, since: datetime) -> list[tuple[int, ForecastScore]]:
+        """All scores of cycles from a time on, with the number of each block's first element."""
+        ...

@@ -1,0 +1,128 @@
+"""What is asked for, what is held, and the gates at which that is decided."""
+
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+import numpy as np
+
+from ampacity.network import Direction, ForecastKind
+from ampacity.ports.decisions import CapacityTable, DecisionWriter
+from ampacity.ports.values import Floats, JsonObject
+from ampacity.timegrid import Window
+
+
+@dataclass(frozen=True, kw_only=True)
+class Held:
+    """What requests decided before let groups hold [W], (G, T); NaN where there is none."""
+
+    granted_w: Floats  # at least this
+    returned_w: Floats  # at most this
+
+    @classmethod
+    def nothing(cls, groups: int, quarters: int) -> "Held":
+        none = np.full((groups, quarters), np.nan, np.float32)
+        return cls(granted_w=none, returned_w=none.copy())
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WaitingRequest:
+    """A provider's request that waits for a decision: `wanted_w` (quarters,) [W], NaN where nothing is asked."""
+
+    request_no: int
+    group_no: int
+    kind: ForecastKind
+    request_id: str
+    received_at: datetime
+    first_quarter: int
+    wanted_w: Floats
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RequestOutcome:
+    """What a request came to; `held_w` (quarters,) from `first_quarter` on, NaN where it says nothing."""
+
+    request: WaitingRequest
+    step: str  # granted, partly, refused, returned
+    reason: str
+    detail: JsonObject
+    first_quarter: int
+    granted_w: Floats  # at least this from now on
+    returned_w: Floats  # at most this
+
+
+class RequestWriter(DecisionWriter, Protocol):
+    """Writes a decision on requests."""
+
+    async def outcome(self, outcome: RequestOutcome, at: datetime) -> None: ...
+
+    async def reserve(
+        self, direction: Direction, window: Window, room_w: Floats, given_w: Floats, at: datetime
+    ) -> None:
+        """Enter in the ledger what is given beyond what was held, (E, 3, T) each [W].
+
+        Raises:
+            Conflict: together with what others were given it exceeds the headroom; nothing is written.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Emergency:
+    """What an operator imposed on an element: active power in either direction, all phases together."""
+
+    element_no: int
+    limit_w: float
+    until: datetime
+
+
+class EmergencyWriter(DecisionWriter, Protocol):
+    """Writes an emergency decision."""
+
+    async def impose(self, emergency: Emergency, at: datetime, reason: str) -> None: ...
+
+    async def revoke(self, kind: ForecastKind, groups: Sequence[int], at: datetime, reason: str) -> None:
+        """Note for the running grants of these groups that they were cut."""
+        ...
+
+
+class Gate(Protocol):
+    """An open gate: nobody else decides on requests in the trees that it locks."""
+
+    async def lock_tree(self, root_no: int) -> bool:
+        """Be the only one to decide in the tree of a root; false where somebody else does."""
+        ...
+
+    async def waiting(self) -> Sequence[WaitingRequest]: ...
+
+    async def headroom(self, direction: Direction, made_before: datetime) -> tuple[Window, Floats] | None:
+        """Headroom of the newest cycle [W], (E, 3, T) over its window; None where there is no cycle."""
+        ...
+
+    async def capacities(self, groups: int, made_before: datetime) -> Mapping[ForecastKind, CapacityTable]: ...
+
+    def decide(self, made_at: datetime, settings: JsonObject) -> AbstractAsyncContextManager[RequestWriter]: ...
+
+    def impose(self, made_at: datetime) -> AbstractAsyncContextManager[EmergencyWriter]: ...
+
+
+class RequestStore(Protocol):
+    """What providers asked for."""
+
+    async def held(self, kind: ForecastKind, groups: int, window: Window) -> Held:
+        """What decided requests let groups hold in a window."""
+        ...
+
+    async def follow(self, at: datetime) -> int:
+        """Note what has happened to decided requests by now: published, active, released, expired; gives how many."""
+        ...
+
+    async def emergencies(self, at: datetime) -> Sequence[Emergency]:
+        """What is imposed at a time."""
+        ...
+
+    def gate(self, *, alone: bool = False) -> AbstractAsyncContextManager[Gate]:
+        """Decide in one transaction; `alone`: on all trees."""
+        ...
