@@ -18,6 +18,7 @@ from ampacity.store.people import PostgresPeople
 from ampacity.store.pool import Pool
 from ampacity.store.postgres import PostgresGrid
 from ampacity.store.quality import QualityStore
+from ampacity.store.records import PostgresRecords
 from ampacity.store.requests import PostgresRequests
 from tests.operations.conftest import Connected
 from tests.operations.people import Hands
@@ -54,8 +55,9 @@ def build(
     desk = peering.desk
     ports = ConsolePorts(
         views=PostgresViews(pool), people=PostgresPeople(pool), limits=PostgresLimits(pool), grid=PostgresGrid(pool),
-        requests=PostgresRequests(pool), peers=Connected(frozenset({0})), scores=QualityStore(pool),
-        dead_letters=PostgresDeadLetters(pool), changes=feed, identity=identity, sessions=desk,
+        requests=PostgresRequests(pool), records=PostgresRecords(pool), peers=Connected(frozenset({0})),
+        scores=QualityStore(pool), dead_letters=PostgresDeadLetters(pool), changes=feed, identity=identity,
+        sessions=desk,
     )  # fmt: skip
     router = console_router(ports, settings, clock=clock, wall=wall, base_url=base_url, demo_accounts=demo)
     app = Litestar([router], debug=False, logging_config=None, lifespan=[lambda _: feed.running()], openapi_config=None)

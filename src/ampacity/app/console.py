@@ -19,6 +19,7 @@ from ampacity.store.dead_letters import PostgresDeadLetters
 from ampacity.store.limits import PostgresLimits
 from ampacity.store.people import PostgresPeople
 from ampacity.store.quality import QualityStore
+from ampacity.store.records import PostgresRecords
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,6 +41,7 @@ def build_console(
         limits=PostgresLimits(store.pool),
         grid=store.grid,
         requests=store.requests,
+        records=PostgresRecords(store.pool),
         peers=store.peers,
         scores=QualityStore(store.pool),
         dead_letters=PostgresDeadLetters(store.pool),

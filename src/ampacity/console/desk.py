@@ -1,6 +1,7 @@
 """What the pages work with."""
 
-from dataclasses import dataclass
+import asyncio
+from dataclasses import dataclass, field
 from zoneinfo import ZoneInfo
 
 from ampacity.console.settings import ConsoleSettings
@@ -9,7 +10,7 @@ from ampacity.operations.accounts import Reception
 from ampacity.operations.desk import Desk
 from ampacity.operations.limits import LimitDesk
 from ampacity.operations.situation import Lookout
-from ampacity.ports import Clock, ConnectedPeers, ForecastQuality, GridStore, RequestStore
+from ampacity.ports import Clock, ConnectedPeers, DecisionRecords, ForecastQuality, GridStore, RequestStore
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,6 +22,7 @@ class ConsolePorts:
     limits: LimitStore
     grid: GridStore
     requests: RequestStore
+    records: DecisionRecords
     peers: ConnectedPeers
     scores: ForecastQuality
     dead_letters: DeadLetters
@@ -43,6 +45,7 @@ class Console:
     limit_desk: LimitDesk
     lookout: Lookout
     demo_accounts: tuple[str, ...]  # people whom anybody may be, in the demonstration only
+    one_replay: asyncio.Lock = field(default_factory=asyncio.Lock)  # so that lookers cannot keep the server busy
 
     @property
     def cookie(self) -> str:

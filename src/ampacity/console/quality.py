@@ -11,6 +11,7 @@ from litestar import get
 from litestar.response import Response, Stream
 
 from ampacity.console.front import Asked, console_of
+from ampacity.console.negotiations import replayed
 from ampacity.console.render import page
 from ampacity.console_ports import AuditFilter, Views
 from ampacity.errors import NotFound
@@ -39,14 +40,15 @@ async def quality_page(request: Asked) -> Response[str]:
 
 @get("/decision")
 async def decision_page(request: Asked) -> Response[str]:
-    """One decision as it was recorded."""
+    """One decision as it was recorded; `replay=1` computes it again."""
     wanted = request.query_params.get("no", "")
     views = console_of(request).ports.views
     found = await views.decision(int(wanted)) if wanted.isdecimal() and len(wanted) < 18 else None
     if found is None:
         raise NotFound(f"there is no decision {wanted}")
     text = {key: msgspec.json.format(msgspec.json.encode(found[key])).decode() for key in ("settings", "summary")}
-    return await page(request, "decision.html", decision=found, text=text)
+    told = await replayed(console_of(request), int(wanted)) if request.query_params.get("replay") == "1" else None
+    return await page(request, "decision.html", decision=found, text=text, replayed=told)
 
 
 @get("/audit")

@@ -1,5 +1,6 @@
 """Compute a stored decision again, from what was known then, and compare it to the byte."""
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -10,11 +11,11 @@ from numpy.typing import NDArray
 from ampacity.allocation import RULE_VERSION, Order
 from ampacity.errors import NotReady
 from ampacity.network import Direction, ForecastKind, Network
-from ampacity.operations.adjust import DIRECTION_OF, decide_batch, situation_of
+from ampacity.operations.adjust import DIRECTION_OF, DecidedBatch, decide_batch, situation_of
 from ampacity.operations.decide import KIND_OF, Before, Outlook, decide
 from ampacity.operations.emergency import lowered
 from ampacity.operations.settings import CycleSettings
-from ampacity.ports import CapacityTable, DecisionRecord, DecisionRecords, Floats, Held, StoredCapacities
+from ampacity.ports import CapacityTable, DecisionRecord, DecisionRecords, Floats, Held, Steps, StoredCapacities
 from ampacity.timegrid import Window
 
 
@@ -32,6 +33,39 @@ class Replayed:
         return not self.differences
 
 
+Computed = tuple[CapacityTable | None, Sequence[int] | None]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recomputed:
+    """A decision computed again, beside what is stored of it; a table's rows are its groups, of None all of them."""
+
+    record: DecisionRecord
+    network: Network
+    tables: Sequence[Computed]
+    stored: Sequence[StoredCapacities]
+    batch: DecidedBatch | None = None  # of a decision on requests: what it was computed from
+
+    def compared(self) -> Replayed:
+        """Every capacity and what bound it, byte for byte."""
+        return Replayed(
+            decision_id=self.record.decision_id,
+            kind=self.record.kind,
+            capacities=sum(block.capacity_w.size for block in self.stored),
+            differences=tuple(_differences(self.tables, self.stored, self.network)),
+        )
+
+    def computed_w(self, kind: ForecastKind, group_no: int) -> tuple[Steps, Floats] | None:
+        """What came out for one group [W], (S,)."""
+        for table, groups in self.tables:
+            if table is None or table.kind is not kind:
+                continue
+            if groups is None or group_no in groups:
+                row = group_no if groups is None else list(groups).index(group_no)
+                return table.steps, table.capacity_w[row]
+        return None
+
+
 async def replay(decision_id: int, records: DecisionRecords) -> Replayed:
     """Compute a decision again and compare every capacity and what bound it, byte for byte.
 
@@ -39,6 +73,11 @@ async def replay(decision_id: int, records: DecisionRecords) -> Replayed:
         NotFound: there is no such decision.
         NotReady: it was made by another version of the rule, or before inputs were kept.
     """
+    return (await recompute(decision_id, records)).compared()
+
+
+async def recompute(decision_id: int, records: DecisionRecords) -> Recomputed:
+    """Compute a decision again, beside the event loop; raises as `replay`."""
     record = await records.decision(decision_id)
     if record.rule_version != RULE_VERSION:
         raise NotReady(
@@ -46,20 +85,17 @@ async def replay(decision_id: int, records: DecisionRecords) -> Replayed:
         )
     network = await records.network_at(record.grid)
     stored = await records.stored(decision_id)
-    tables: list[tuple[CapacityTable | None, Sequence[int] | None]]
+    tables: list[Computed]
+    batch = None
     if record.kind == "cycle":
-        tables = [(t, None) for t in decide(network, *await cycle_inputs(record, network, records)).tables]
+        inputs = await cycle_inputs(record, network, records)
+        tables = [(t, None) for t in (await asyncio.to_thread(decide, network, *inputs)).tables]
     elif record.kind == "emergency":
         tables = await _emergency_tables(record, network, records)
     else:
-        tables = [await _request_table(record, network, records)]
-    differences = _differences(tables, stored, network)
-    return Replayed(
-        decision_id=decision_id,
-        kind=record.kind,
-        capacities=sum(block.capacity_w.size for block in stored),
-        differences=tuple(differences),
-    )
+        table, batch = await _request_table(record, network, records)
+        tables = [table]
+    return Recomputed(record=record, network=network, tables=tables, stored=stored, batch=batch)
 
 
 async def cycle_inputs(
@@ -91,22 +127,20 @@ async def cycle_inputs(
     return outlook, held, Before(capacities=told, rules=settings.smoothing)
 
 
-async def _emergency_tables(
-    record: DecisionRecord, network: Network, records: DecisionRecords
-) -> list[tuple[CapacityTable | None, Sequence[int] | None]]:
+async def _emergency_tables(record: DecisionRecord, network: Network, records: DecisionRecords) -> list[Computed]:
     rooms = {}
     for direction in Direction:
         found = await records.headroom(record.decision_id, direction.value)
         assert found is not None
         rooms[direction] = (Window(found[0].first, found[0].count), found[1])
     held = await records.capacities_at(len(network.groups), record.made_at, record.decisions_up_to)
-    return list(lowered(network, rooms, held, record.made_at))
+    return list(await asyncio.to_thread(lowered, network, rooms, held, record.made_at))
 
 
 async def _request_table(
     record: DecisionRecord, network: Network, records: DecisionRecords
-) -> tuple[CapacityTable | None, Sequence[int]]:
-    """The capacities that a decision on requests leads to, and of which groups."""
+) -> tuple[Computed, DecidedBatch | None]:
+    """The capacities that a decision on requests leads to, of which groups, and from what they were computed."""
     kind = ForecastKind(str(record.summary["kind"]))
     numbers = record.summary["requests"]
     assert isinstance(numbers, Sequence)
@@ -116,7 +150,7 @@ async def _request_table(
     direction = DIRECTION_OF.get(kind)
     room = None if direction is None else await _room(record, direction, records)
     if table is None:
-        return None, groups
+        return (None, groups), None
     if direction is None or room is None:
         same = CapacityTable(
             kind=kind,
@@ -124,10 +158,11 @@ async def _request_table(
             capacity_w=table.capacity_w[list(groups)],
             bound_by=table.bound_by[list(groups)],
         )
-        return same, groups
+        return (same, groups), None
     order = Order(str(record.settings.get("order", Order.FAIR.value)))
-    decided = decide_batch(situation_of(network, table, room, direction, record.made_at), batch, order)
-    return decided.table, decided.groups
+    situation = situation_of(network, table, room, direction, record.made_at)
+    decided = await asyncio.to_thread(decide_batch, situation, batch, order)
+    return (decided.table, decided.groups), decided
 
 
 async def _room(record: DecisionRecord, direction: Direction, records: DecisionRecords) -> tuple[Window, Floats] | None:
@@ -137,7 +172,7 @@ async def _room(record: DecisionRecord, direction: Direction, records: DecisionR
 
 
 def _differences(
-    tables: Sequence[tuple[CapacityTable | None, Sequence[int] | None]],
+    tables: Sequence[Computed],
     stored: Sequence[StoredCapacities],
     network: Network,
     at_most: int = 10,
