@@ -10,6 +10,7 @@ from nbclient import NotebookClient
 import ampacity
 
 NOTEBOOKS = sorted((Path(__file__).parents[1] / "notebooks").glob("*.ipynb"))
+BACKTESTS = {"forecast_beside_openstef"}  # minutes long
 
 
 def test_there_is_a_notebook():
@@ -24,7 +25,9 @@ def test_a_notebook_is_kept_without_outputs(path):
             assert cell.execution_count is None
 
 
-@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+@pytest.mark.parametrize(
+    "path", [pytest.param(p, id=p.stem, marks=[pytest.mark.slow] * (p.stem in BACKTESTS)) for p in NOTEBOOKS]
+)
 def test_a_notebook_runs_and_draws(path, tmp_path):
     notebook = nbformat.read(path, as_version=4)
 

@@ -22,7 +22,7 @@ def database() -> Iterator[dict[str, str]]:
 
 
 def servers_on(database: dict[str, str]) -> str:
-    found = subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True, check=True).stdout
+    found = subprocess.run(["ps", "-wweo", "args"], capture_output=True, text=True, check=True).stdout
     return "\n".join(line for line in found.splitlines() if database["AMPACITY_DATABASE_FOLDER"] in line)
 
 
@@ -89,7 +89,7 @@ def test_an_end_by_force_is_carried_on_from(database):
 
 
 def _children_of(pid: int) -> list[tuple[int, str]]:
-    found = subprocess.run(["ps", "-eo", "pid,ppid,args"], capture_output=True, text=True, check=True).stdout
+    found = subprocess.run(["ps", "-wweo", "pid,ppid,args"], capture_output=True, text=True, check=True).stdout
     rows = [line.split(None, 2) for line in found.splitlines()[1:]]
     return [(int(child), args) for child, parent, args in rows if int(parent) == pid]
 
