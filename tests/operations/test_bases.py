@@ -6,7 +6,8 @@ import numpy as np
 
 from ampacity.forecasting import ForecastSettings
 from ampacity.operations.bases import Bases
-from ampacity.operations.forecast import forecasts, make_plan
+from ampacity.operations.forecast import forecasts
+from ampacity.operations.forecast_plan import make_plan
 from ampacity.operations.settings import CycleSettings
 from ampacity.operations.stages import Stages
 from ampacity.operations.take_in import take_in

@@ -14,7 +14,7 @@ from ampacity.forecasting.backtest_result import Anchor, Row
 from ampacity.forecasting.types import Floats, Floats32, Ints
 from ampacity.forecasting.weather_rows import archive
 from ampacity.intake import InputFolder
-from ampacity.operations.forecast import nearest_cell
+from ampacity.operations.forecast_plan import nearest_cell
 from ampacity.timegrid import QUARTERS_PER_DAY, Window, quarter_at
 
 AHEAD = 4 * QUARTERS_PER_DAY

@@ -15,11 +15,13 @@ from ampacity.network import Direction, ForecastKind, Network
 from ampacity.operations.bases import Bases
 from ampacity.operations.decide import KIND_OF, Before, Decided, Outlook, decide
 from ampacity.operations.emergency import restrained
-from ampacity.operations.forecast import GROUPS_AT_ONCE, Plan, forecasts, make_plan
+from ampacity.operations.forecast import forecasts
+from ampacity.operations.forecast_plan import Plan, make_plan
 from ampacity.operations.lend import needed
 from ampacity.operations.outlook import Gathered, kept_levels
 from ampacity.operations.settings import CycleSettings
 from ampacity.operations.settle_usage import settle_usage
+from ampacity.operations.settled_loads import GROUPS_AT_ONCE
 from ampacity.operations.stages import Stages
 from ampacity.operations.summary import summarise
 from ampacity.ports import (

@@ -4,18 +4,10 @@ import asyncio
 from datetime import datetime, timedelta
 
 from ampacity.forecasting import Designs, ForecastSettings
-from ampacity.operations.forecast import (
-    RECENT_DAYS,
-    Plan,
-    Reader,
-    element_blocks,
-    fitted,
-    issued_designs,
-    make_plan,
-    needs_fit,
-    updated,
-)
+from ampacity.operations.forecast import RECENT_DAYS, fitted, updated
+from ampacity.operations.forecast_plan import Plan, element_blocks, issued_designs, make_plan, needs_fit
 from ampacity.operations.settings import CycleSettings
+from ampacity.operations.settled_loads import Reader
 from ampacity.ports import CycleStore, GridStore, KeptModel
 
 LEARN_EVERY = timedelta(days=1)

@@ -5,7 +5,8 @@ from numpy.typing import NDArray
 
 from ampacity.allocation import is_used_up, need_cap
 from ampacity.network import Direction, ForecastKind
-from ampacity.operations.forecast import GROUPS_AT_ONCE, Plan
+from ampacity.operations.forecast_plan import Plan
+from ampacity.operations.settled_loads import GROUPS_AT_ONCE
 from ampacity.ports import CapacityTable, Floats, GridStore
 from ampacity.timegrid import QUARTERS_PER_DAY, Window
 

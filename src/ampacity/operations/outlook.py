@@ -8,7 +8,8 @@ from ampacity.allocation import headroom, pool_reserve
 from ampacity.forecasting import ForecastSettings, ForecastSource
 from ampacity.network import PHASES, Direction
 from ampacity.operations.decide import Outlook
-from ampacity.operations.forecast import BlockForecast, Plan
+from ampacity.operations.forecast import BlockForecast
+from ampacity.operations.forecast_plan import Plan
 from ampacity.ports import Floats, Steps
 from ampacity.timegrid import QUARTERS_PER_DAY, QUARTERS_PER_HOUR
 

@@ -9,8 +9,9 @@ import numpy as np
 from ampacity.forecasting import ForecastSettings
 from ampacity.forecasting.quality import FIGURES, LEAD_CLASSES, ForecastScore, score_forecast
 from ampacity.network import Network
-from ampacity.operations.forecast import Reader, make_plan
+from ampacity.operations.forecast_plan import make_plan
 from ampacity.operations.settings import CycleSettings
+from ampacity.operations.settled_loads import Reader
 from ampacity.ports import CycleStore, ForecastQuality, GridStore
 from ampacity.timegrid import quarter_at
 

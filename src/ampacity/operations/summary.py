@@ -4,7 +4,7 @@ import numpy as np
 
 from ampacity.network import Direction, ForecastKind
 from ampacity.operations.decide import Decided
-from ampacity.operations.forecast import Plan
+from ampacity.operations.forecast_plan import Plan
 from ampacity.operations.outlook import Gathered
 from ampacity.ports import Floats, JsonObject
 from ampacity.timegrid import moment_of

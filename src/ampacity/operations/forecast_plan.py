@@ -1,0 +1,125 @@
+"""What a run of forecasts needs to know, gathered once for all blocks of elements."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+import numpy as np
+
+from ampacity.errors import NotReady
+from ampacity.forecasting import Designs, ForecastSettings, Weather, days_of_window
+from ampacity.network import Network
+from ampacity.operations.limit_shifts import LimitShifts, limit_shifts, reach
+from ampacity.operations.settings import CycleSettings
+from ampacity.ports import CycleStore, Floats, GridStore, Ints, KeptModel
+from ampacity.timegrid import QUARTERS_PER_DAY, Window, moment_of, quarter_at
+
+ELEMENTS_PER_BLOCK = 512
+FALLBACK_EVERY = timedelta(days=1)
+GRACE_DAYS = 1  # a model is refitted beside the cycles; a cycle does it itself only where that did not happen
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """What a run of forecasts needs to know; the same for every block."""
+
+    network: Network
+    limit_w: Floats  # (E, 3) by the rating
+    shifts: LimitShifts  # what people set instead
+    weather: Weather
+    designs: Designs  # shared columns of the regression, made once for all blocks
+    cell: Ints  # (E,) index of the weather cell, -1 for none
+    origin: int  # the quarter from which on is forecast
+    made_at: datetime
+    forecast: ForecastSettings
+    cycle: CycleSettings
+    with_fallback: bool
+
+    @property
+    def known_at(self) -> datetime:
+        """Up to when measurements count as known."""
+        return self.made_at - timedelta(minutes=self.cycle.measurement_delay_min)
+
+    @property
+    def ahead(self) -> Window:
+        """The quarters to forecast."""
+        return Window(self.origin, self.cycle.horizon)
+
+    @property
+    def day_start(self) -> int:
+        """The quarter at which the day of the origin starts, for the forecast."""
+        first = self.forecast.day_start_quarter
+        return days_of_window(self.ahead, first)[0] * QUARTERS_PER_DAY + first
+
+    def limit_of(self, block: range) -> Floats:
+        """What the phases of a block may carry by their rating [W], float32 (E, 3)."""
+        return self.limit_w[block.start : block.stop].astype(np.float32)
+
+
+async def make_plan(
+    at: datetime, *, grid: GridStore, cycles: CycleStore, forecast: ForecastSettings, cycle: CycleSettings
+) -> Plan:
+    """What forecasts made at the start of a quarter hour need.
+
+    Raises:
+        NotReady: there is no grid yet.
+    """
+    network = await grid.network()
+    if not network.elements:
+        raise NotReady("there is no grid yet: import a folder first")
+    newest_fallback = await cycles.fallback_made_at(at)
+    origin = quarter_at(at)
+    weather = await grid.weather(weather_window(origin, cycle), at)
+    ahead = reach(origin, cycle)
+    changes = await grid.limit_changes(ahead, at)
+    return Plan(
+        network=network,
+        limit_w=network.limit_w(cycle.power_factor),
+        shifts=limit_shifts(network.limit_w(cycle.power_factor), changes, ahead),
+        weather=weather,
+        designs=Designs(weather, forecast),
+        cell=nearest_cell(network, weather),
+        origin=origin,
+        made_at=at,
+        forecast=forecast,
+        cycle=cycle,
+        with_fallback=newest_fallback is None or at - newest_fallback >= FALLBACK_EVERY,
+    )
+
+
+def element_blocks(elements: int) -> list[range]:
+    """Numbers of the elements of each block."""
+    return [range(i, min(i + ELEMENTS_PER_BLOCK, elements)) for i in range(0, elements, ELEMENTS_PER_BLOCK)]
+
+
+def needs_fit(model: KeptModel | None, block: range, plan: Plan) -> bool:
+    """Whether a block has no model that can be used."""
+    if model is None or model.elements != len(block):
+        return True
+    return plan.made_at - model.fitted_at >= timedelta(days=plan.cycle.refit_after_days + GRACE_DAYS)
+
+
+def nearest_cell(network: Network, weather: Weather) -> Ints:
+    """Index of each element's nearest weather cell, shape (E,); without coordinates the only cell, else -1."""
+    only = 0 if len(weather.latitude) == 1 else -1
+    cell = np.full(len(network.elements), only, np.int64)
+    places = [(i, e.latitude, e.longitude) for i, e in enumerate(network.elements)]
+    placed = [(i, lat, lon) for i, lat, lon in places if lat is not None and lon is not None]
+    if placed and len(weather.latitude):
+        rows, lat, lon = (np.array(column, float) for column in zip(*placed, strict=True))
+        east = np.cos(np.radians(lat))[:, None] * (lon[:, None] - weather.longitude)
+        cell[rows.astype(int)] = np.argmin((lat[:, None] - weather.latitude) ** 2 + east**2, axis=1)
+    return cell
+
+
+def weather_window(origin: int, settings: CycleSettings) -> Window:
+    """The weather that a fit and a forecast made at a quarter can use."""
+    past = settings.history_days * QUARTERS_PER_DAY
+    return Window(origin - past, past + max(settings.horizon, 2 * QUARTERS_PER_DAY))
+
+
+async def issued_designs(plan: Plan, grid: GridStore) -> Designs:
+    """Designs of the weather as it was known when yesterday began: what yesterday's errors are to be judged with."""
+    first = plan.forecast.day_start_quarter
+    today = (plan.origin - first) // QUARTERS_PER_DAY * QUARTERS_PER_DAY + first
+    window = weather_window(plan.origin, plan.cycle)
+    return Designs(await grid.weather(window, moment_of(today - QUARTERS_PER_DAY)), plan.forecast)
