@@ -1,12 +1,15 @@
 """The grid is drawn from its coordinates, or as a tree where there are none; a state is a shape, not only a colour."""
 
+import re
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
+from ampacity.console.calibration import LEFT, SIZE, calibration_plot, is_off
 from ampacity.console.drawn import has_places, map_of, thumbnail, tree_of
 from ampacity.operations.overview import element_row
+from ampacity.operations.quality import LevelScore
 from ampacity.operations.situation import Lookout, State
 from ampacity.store.console import PostgresViews
 from ampacity.store.postgres import PostgresGrid
@@ -64,3 +67,27 @@ async def test_a_thumbnail_leaves_gaps_where_nothing_is_known(situation):
 
     assert str(thumbnail(gap)).count("M") == str(thumbnail(row)).count("M") + 1
     assert "nan" not in str(thumbnail(nothing))
+
+
+def passed(level: float, promised: float, observed: float) -> LevelScore:
+    return LevelScore(level=level, values=10_000, promised=promised, observed=observed)
+
+
+def test_a_quantile_that_keeps_its_promise_stands_on_the_line():
+    drawn = str(calibration_plot([passed(0.99, 0.01, 0.01), passed(0.5, 0.5, 0.5), passed(0.05, 0.05, 0.05)]))
+
+    for x, y in re.findall(r'transform="translate\(([\d.]+) ([\d.]+)\)"', drawn):
+        assert float(x) - LEFT == pytest.approx(SIZE - (float(y) - 10), abs=0.2)
+    assert drawn.count('class="mark kept"') == 3
+
+
+def test_a_quantile_passed_more_than_twice_as_often_is_marked_and_never_falls_off_the_plot():
+    scores = [passed(0.99, 0.01, 0.021), passed(0.95, 0.05, 0.0), passed(0.5, 0.5, 1.0)]
+
+    drawn = str(calibration_plot(scores))
+
+    assert [is_off(s) for s in scores] == [True, False, False]
+    assert drawn.count('class="mark over"') == 1
+    heights = [float(y) for _, y in re.findall(r"translate\(([\d.]+) ([\d.]+)\)", drawn)]
+    assert all(10 <= y <= 10 + SIZE for y in heights)
+    assert "above the 99 % quantile: promised 1 %, was 2.1 %" in drawn

@@ -3,9 +3,15 @@
 import re
 
 import httpx
+import numpy as np
 import pytest
 
+from ampacity.forecasting import LoadForecast
+from ampacity.forecasting.quality import score_forecast
+from ampacity.store.quality import QualityStore
+from ampacity.timegrid import Window
 from tests.console.conftest import Browser
+from tests.operations.test_cycle import AT
 
 PAGES = (
     "/console/", "/console/?words=c1&state=ok&sort=share&down=1&page=7", "/console/grid",
@@ -143,3 +149,32 @@ async def test_an_empty_grid_says_what_to_do(pool):
         answer: httpx.Response = await viewer.get(path)
         assert answer.status_code == 200, path
     assert "ampacity import" in (await viewer.get("/console/")).text
+
+
+async def test_the_margins_calibration_is_shown_by_quantile_from_stored_scores(world, viewer):
+    before = (await viewer.get("/console/element?id=c1")).text
+    await score_element_c1(world)
+
+    page = (await viewer.get("/console/element?id=c1")).text
+    other = (await viewer.get("/console/element?id=c2")).text
+    overall = (await viewer.get("/console/quality")).text
+
+    assert "Not scored yet" in before
+    assert "Calibration of its margin" in page
+    text = re.sub(r"\s+", " ", re.sub(r"<[^>]*>", " ", page))
+    assert re.search(r"▲ above 99 % 1 % 0.00 %", text)
+    assert re.search(r"▼ below 5 % 5 % ■ 33.33 %", text)
+    assert re.search(r"▼ below 5 % 5 % 0.00 %", re.sub(r"\s+", " ", re.sub(r"<[^>]*>", " ", other)))
+    assert re.search(r"11.11 %", overall)
+    assert "288 quarter hours" in text
+
+
+async def score_element_c1(world) -> None:
+    """A scored forecast: c1 was below its 5 % quantile on one phase all day, all others stood on the median."""
+    load_w = np.broadcast_to(np.array([0.0, 10, 100, 190, 200])[:, None, None, None], (5, 3, 3, 96)).astype("f4")
+    said = LoadForecast(
+        window=Window(0, 96), levels=(0.01, 0.05, 0.5, 0.95, 0.99), load_w=load_w, source=np.full((3, 3), 4, "i1")
+    )
+    came_w = np.full((3, 3, 96), 100.0)
+    came_w[1, 0] = 5.0
+    await QualityStore(world.pool).keep_score(AT, 0, score_forecast(said, came_w, 0.01))

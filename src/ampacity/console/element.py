@@ -14,7 +14,7 @@ from ampacity.network import Direction
 from ampacity.network.settling import Mark
 from ampacity.operations.element_view import ElementView, Why, element_view, why
 from ampacity.operations.overview import element_row
-from ampacity.operations.quality import quality
+from ampacity.operations.quality import element_quality
 from ampacity.operations.situation import Situation
 from ampacity.people import limit_state
 from ampacity.ports import Floats
@@ -50,7 +50,7 @@ async def element_page(request: Asked) -> Response[str]:
         children=len(situation.children_of(e)),
         groups=[situation.network.groups[g] for g in situation.groups_behind(e)[:24]],
         limits=[(c, limit_state(c, situation.at)) for c in limits[:10]],
-        quality=await quality(situation, views=console.ports.views, scores=console.ports.scores, element_no=e),
+        quality=await element_quality(situation, e, console.ports.scores),
         voltage_v=float(situation.network.phase_voltage_v[e]), marks=MARKS, Mark=Mark, Direction=Direction,
         days=QUARTERS_PER_DAY,
     )  # fmt: skip

@@ -12,7 +12,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from litestar import MediaType
 from litestar.response import Response
 
-from ampacity.console import drawn, shown
+from ampacity.console import calibration, drawn, shown
 from ampacity.console.desk import Console
 from ampacity.console.front import Asked, console_of, visitor
 from ampacity.console_ports import Status
@@ -53,7 +53,8 @@ def environment() -> Environment:
         kw=shown.kw, kw_bare=shown.kw_bare, percent=shown.percent, age=shown.age, state=shown.state, kind=shown.kind
     )
     made.globals.update(
-        ampere=shown.ampere, of_group=shown.of_group, thumbnail=drawn.thumbnail, State=State, Permission=Permission,
+        ampere=shown.ampere, of_group=shown.of_group, thumbnail=drawn.thumbnail,
+        calibration_plot=calibration.calibration_plot, is_off=calibration.is_off, State=State, Permission=Permission,
         moment_of=moment_of, asset=asset, plotly=plotly_path(), plotly_style_ids=plotly_style_ids, nothing=shown.NONE,
     )  # fmt: skip
     return made

@@ -96,7 +96,7 @@ async def _decide_slot(
             with stages.during("headroom"):
                 await asyncio.to_thread(gathered.add, block)
             with stages.during("write"):
-                await writer.forecast(block.elements.start, block.forecast, kept_levels(forecast))
+                await writer.forecast(block.elements.start, block.forecast, kept_levels(forecast, slot))
         outlook = replace(gathered.outlook(need_wh), need_cap_w=await _needed(plan, ports))
         with stages.during("wait for requests"):
             await writer.close_gate()

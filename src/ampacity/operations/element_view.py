@@ -74,11 +74,12 @@ async def element_view(
     measured_w, used_w, group_use = await _loads(situation, element_no, groups, window, now, grid)
     settled = settle(measured_w, used_w, situation.limit_w[element_no : element_no + 1])
     forecasts = await views.kept_forecasts(element_no, since, now)
-    levels = forecasts[-1].levels if forecasts else (0.01, 0.5, 0.99)
+    risk = 0.01 if newest is None else newest.risk
+    levels = (risk, 0.5, 1 - risk)
     quantiles = np.full((len(levels), window.count), np.nan)
     for kept in forecasts:
-        if len(kept.levels) == len(levels):
-            lay(quantiles, window, kept.load_w[:, phase], kept.window, since=quarter_at(kept.made_at))
+        at = [int(np.abs(np.array(kept.levels) - level).argmin()) for level in levels]
+        lay(quantiles, window, kept.load_w[at, phase], kept.window, since=quarter_at(kept.made_at))
     headroom_w = {}
     for direction in DIRECTIONS:
         headroom_w[direction] = np.full(window.count, np.nan)
@@ -98,7 +99,7 @@ async def element_view(
         load_w=settled.load_w[0, phase],
         mark=settled.mark[0, phase].astype(np.int64),
         lower_w=quantiles[0],
-        median_w=quantiles[len(levels) // 2],
+        median_w=quantiles[1],
         upper_w=quantiles[-1],
         levels=levels,
         headroom_w=headroom_w,

@@ -1,6 +1,7 @@
 """Headroom for all elements, gathered from the forecasts of their blocks."""
 
 from collections import Counter
+from datetime import UTC, datetime
 
 import numpy as np
 
@@ -13,12 +14,22 @@ from ampacity.operations.forecast_plan import Plan
 from ampacity.ports import Floats, Steps
 from ampacity.timegrid import QUARTERS_PER_DAY, QUARTERS_PER_HOUR
 
+SCORED_EVERY_H = 6
 BOLDER = 0.95  # the quantile whose gap to that of the risk makes the pool
 
 
-def kept_levels(settings: ForecastSettings) -> tuple[float, float, float]:
+def used_levels(settings: ForecastSettings) -> tuple[float, float, float]:
     """The quantiles that a decision rests on: lower, median, upper."""
     return settings.risk, 0.5, round(1 - settings.risk, 9)
+
+
+def kept_levels(settings: ForecastSettings, slot: datetime) -> tuple[float, ...]:
+    """The quantiles that are stored: those that the decision rests on, in the first cycle of every six hours all.
+
+    That one is scored (`score_forecasts`), and how well every quantile is calibrated is seen from it.
+    """
+    is_scored = slot.astimezone(UTC).hour % SCORED_EVERY_H == 0 and slot.minute == 0
+    return settings.levels if is_scored else used_levels(settings)
 
 
 class Gathered:
@@ -44,7 +55,7 @@ class Gathered:
         """Take in the forecast of a block of elements."""
         rows = slice(block.elements.start, block.elements.stop)
         limit_w, extra_w = self._plan.limit_w[rows], self._plan.cycle.extra_margin_w
-        lower, median, upper = (block.forecast.at(level) for level in kept_levels(self._plan.forecast))
+        lower, median, upper = (block.forecast.at(level) for level in used_levels(self._plan.forecast))
         room = headroom(limit_w, upper, lower, extra_w)
         self.headroom_w[Direction.IMPORT][rows] = room.import_w
         self.headroom_w[Direction.EXPORT][rows] = room.export_w

@@ -7,12 +7,13 @@ from datetime import timedelta
 import numpy as np
 
 from ampacity.console_ports import CycleLine, Views
-from ampacity.forecasting.quality import FIGURES, LEAD_CLASSES, ForecastScore
+from ampacity.forecasting.quality import FIGURES, LEAD_CLASSES, ForecastScore, promised_beyond
 from ampacity.operations.situation import Situation
 from ampacity.ports import ForecastQuality
 
 LOOK_BACK = timedelta(days=28)
-WORST = 20
+LOOK_BACK_WORST = timedelta(days=7)
+WORST = 12
 FEWEST_VALUES = 96
 
 
@@ -40,33 +41,51 @@ class ElementScore:
 
 
 @dataclass(frozen=True, kw_only=True)
+class LevelScore:
+    """How often one quantile was passed: above it, below it for levels under one half."""
+
+    level: float
+    values: int
+    promised: float
+    observed: float
+
+
+@dataclass(frozen=True, kw_only=True)
 class Quality:
     """The quality of the last weeks."""
 
     promised: float
     by_lead: Sequence[LeadScore]
-    worst: Sequence[ElementScore]  # those that exceeded most
+    by_level: Sequence[LevelScore]
+    worst: Sequence[ElementScore]  # those that exceeded most, in the last week
     unmeasured: Sequence[str]
     cycles: Sequence[CycleLine]
 
 
-async def quality(
-    situation: Situation, *, views: Views, scores: ForecastQuality, element_no: int | None = None
-) -> Quality:
-    """How the forecasts of all elements, or of one, did in the last weeks."""
-    elements = len(situation.network.elements)
-    total = np.zeros((len(FIGURES), elements, 3, len(LEAD_CLASSES)))
-    for first_no, part in await scores.scores(situation.at - LOOK_BACK):
-        stop = min(first_no + part.sums.shape[1], elements)
-        total[:, first_no:stop] += part.sums[:, : stop - first_no]
-    shown = ForecastScore(sums=total if element_no is None else total[:, element_no : element_no + 1])
+async def quality(situation: Situation, *, views: Views, scores: ForecastQuality) -> Quality:
+    """How the forecasts of all elements did in the last weeks."""
+    total = await scores.total_scores(situation.at - LOOK_BACK)
     return Quality(
-        promised=0.01 if situation.newest is None else situation.newest.risk,
-        by_lead=_by_lead(shown),
-        worst=[] if element_no is not None else _worst(situation, shown),
+        promised=_promised(situation),
+        by_lead=_by_lead(total),
+        by_level=_by_level(total),
+        worst=await _worst(situation, scores),
         unmeasured=[str(situation.network.elements[e].element_id) for e in np.flatnonzero(situation.now_quarter < 0)],
-        cycles=[] if element_no is not None else await views.cycles(situation.at, 96),
+        cycles=await views.cycles(situation.at, 96),
     )
+
+
+async def element_quality(situation: Situation, element_no: int, scores: ForecastQuality) -> Quality:
+    """How the forecasts of one element did in the last weeks."""
+    found = await scores.element_scores([element_no], situation.at - LOOK_BACK)
+    return Quality(
+        promised=_promised(situation), by_lead=_by_lead(found), by_level=_by_level(found), worst=[], unmeasured=[],
+        cycles=[],
+    )  # fmt: skip
+
+
+def _promised(situation: Situation) -> float:
+    return 0.01 if situation.newest is None else situation.newest.risk
 
 
 def _by_lead(score: ForecastScore) -> list[LeadScore]:
@@ -82,18 +101,43 @@ def _by_lead(score: ForecastScore) -> list[LeadScore]:
     ]  # fmt: skip
 
 
-def _worst(situation: Situation, score: ForecastScore) -> list[ElementScore]:
-    quarters = score.of("quarters").sum(axis=(1, 2))
-    means = {name: score.mean(name, axis=(1, 2)) for name in FIGURES[1:]}
+def _by_level(score: ForecastScore) -> list[LevelScore]:
+    """All leads together; nothing where none were counted by level."""
+    if score.beyond is None:
+        return []
+    values = float((score.of("quarters") if score.counted is None else score.counted).sum())
+    return [
+        LevelScore(
+            level=level, values=int(values), promised=promised_beyond(level),
+            observed=float(score.beyond[i].sum()) / values,
+        )
+        for i, level in enumerate(score.levels)
+        if values
+    ]  # fmt: skip
+
+
+async def _worst(situation: Situation, scores: ForecastQuality) -> list[ElementScore]:
+    elements = len(situation.network.elements)
+    quarters, above = np.zeros(elements), np.zeros(elements)
+    since = situation.at - LOOK_BACK_WORST
+    async for first_no, known, passed in scores.counts_above(since):
+        stop = min(first_no + len(known), elements)
+        quarters[first_no:stop] += known[: stop - first_no]
+        above[first_no:stop] += passed[: stop - first_no]
     enough = np.flatnonzero(quarters >= FEWEST_VALUES)
-    chosen = enough[np.argsort(-means["above"][enough], kind="stable")[:WORST]]
+    share = above[enough] / quarters[enough]
+    chosen = enough[np.argsort(-share, kind="stable")[:WORST]]
+    if not len(chosen):
+        return []
+    found = await scores.element_scores(chosen.tolist(), since)
+    means = {name: found.mean(name, axis=(1, 2)) for name in FIGURES[1:]}
     return [
         ElementScore(
             element_no=int(e), element_id=str(situation.network.elements[e].element_id), values=int(quarters[e]),
-            exceeded=float(means["above"][e]), error_w=float(means[FIGURES[1]][e]),
-            margin_w=float(means[FIGURES[4]][e]),
+            exceeded=float(above[e] / quarters[e]), error_w=float(means[FIGURES[1]][i]),
+            margin_w=float(means[FIGURES[4]][i]),
         )
-        for e in chosen
+        for i, e in enumerate(chosen.tolist())
     ]  # fmt: skip
 
 

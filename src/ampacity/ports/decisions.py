@@ -142,6 +142,18 @@ class ForecastQuality(Protocol):
 
     async def keep_score(self, slot: datetime, first_no: int, score: ForecastScore) -> None: ...
 
+    async def total_scores(self, since: datetime) -> ForecastScore:
+        """The scores of cycles from a time on, summed over them and over all elements and phases."""
+        ...
+
+    async def element_scores(self, elements: Sequence[int], since: datetime) -> ForecastScore:
+        """The scores of some elements, summed over the cycles from a time on, (…, elements, 3, lead class)."""
+        ...
+
+    def counts_above(self, since: datetime) -> AsyncIterator[tuple[int, Floats, Floats]]:
+        """Of each scored block: its first element, known quarters and quarters above the upper quantile, (E,)."""
+        ...
+
     async def scores(self, since: datetime) -> list[tuple[int, ForecastScore]]:
         """All scores of cycles from a time on, with the number of each block's first element."""
         ...

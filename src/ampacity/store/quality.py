@@ -1,17 +1,22 @@
 """Forecasts that can be scored, and their scores."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from datetime import datetime
+from typing import Any
 
+import asyncpg
 import numpy as np
 
 from ampacity.forecasting import LoadForecast
 from ampacity.forecasting.quality import FIGURES, LEAD_CLASSES, ForecastScore
+from ampacity.ports import Floats
 from ampacity.store.pool import Pool
 from ampacity.store.sql import sql
 from ampacity.timegrid import Window
 
-_FLOAT = np.dtype("<f4")
+Type = np.dtype[Any]
+
+_FLOAT, _DOUBLE = np.dtype("<f4"), np.dtype("<f8")
 
 
 class QualityStore:
@@ -39,8 +44,37 @@ class QualityStore:
                 )
 
     async def keep_score(self, slot: datetime, first_no: int, score: ForecastScore) -> None:
-        data = score.sums.astype(_FLOAT).tobytes()
-        await self._pool.execute(sql("keep_forecast_score"), slot, first_no, score.sums.shape[1], data)
+        total = score.total()
+        beyond = np.zeros(0) if score.beyond is None else score.beyond
+        beyond_total = np.zeros(0) if total.beyond is None else total.beyond
+        await self._pool.execute(
+            sql("keep_forecast_score"), slot, first_no, score.sums.shape[1], score.sums.astype(_FLOAT).tobytes(),
+            list(score.levels), beyond.astype("u1").tobytes(), total.sums.astype(_DOUBLE).tobytes(),
+            beyond_total.astype(_DOUBLE).tobytes(),
+        )  # fmt: skip
+
+    async def total_scores(self, since: datetime) -> ForecastScore:
+        rows = await self._pool.fetch(sql("total_scores"), since)
+        return _added(rows, 1, 1, _DOUBLE, _DOUBLE)
+
+    async def element_scores(self, elements: Sequence[int], since: datetime) -> ForecastScore:
+        parts = [
+            _added(await self._pool.fetch(sql("element_scores"), since, e), 1, 3, _FLOAT, np.dtype("u1"))
+            for e in elements
+        ]
+        return ForecastScore(
+            sums=np.concatenate([p.sums for p in parts], axis=1), levels=parts[0].levels if len(parts) == 1 else (),
+            beyond=parts[0].beyond if len(parts) == 1 else None,
+        )  # fmt: skip
+
+    async def counts_above(self, since: datetime) -> AsyncIterator[tuple[int, Floats, Floats]]:
+        async with self._pool.acquire() as connection, connection.transaction():
+            async for row in connection.cursor(sql("counts_above"), since, prefetch=64):
+                quarters, above = (
+                    np.frombuffer(row[name], _FLOAT).reshape(row["elements"], -1).sum(axis=1, dtype=np.float64)
+                    for name in ("quarters", "above")
+                )
+                yield row["first_no"], quarters, above
 
     async def scores(self, since: datetime) -> list[tuple[int, ForecastScore]]:
         rows = await self._pool.fetch(sql("forecast_scores"), since)
@@ -49,3 +83,21 @@ class QualityStore:
             (row["first_no"], ForecastScore(sums=np.frombuffer(row["figures"], _FLOAT).reshape(shape).astype(float)))
             for row in rows
         ]
+
+
+def _added(rows: Sequence[asyncpg.Record], elements: int, phases: int, figures: Type, counts: Type) -> ForecastScore:
+    """Scores added up; those that counted other levels, or none, count for the figures alone."""
+    shape = (elements, phases, len(LEAD_CLASSES))
+    sums = np.zeros((len(FIGURES), *shape))
+    levels = max((tuple(r["levels"]) for r in rows if r["levels"]), key=len, default=())
+    beyond, counted = np.zeros((len(levels), *shape)), np.zeros(shape)
+    for row in rows:
+        part = np.frombuffer(row["figures"], figures).reshape(sums.shape)
+        sums += part
+        if levels and tuple(row["levels"] or ()) == levels:
+            beyond += np.frombuffer(row["beyond"], counts).reshape(beyond.shape)
+            counted += part[0]
+    return ForecastScore(
+        sums=sums, levels=tuple(round(level, 6) for level in levels), beyond=beyond if levels else None,
+        counted=counted if levels else None,
+    )  # fmt: skip

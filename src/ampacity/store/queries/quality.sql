@@ -18,9 +18,40 @@ where c.slot = $1
 order by b.first_no
 
 -- name: keep_forecast_score
-insert into forecast_score (slot, first_no, elements, figures)
-values ($1, $2, $3, $4)
+insert into forecast_score (slot, first_no, elements, figures, levels, beyond, totals, beyond_totals)
+values ($1, $2, $3, $4, $5::float4[], $6, $7, $8)
 on conflict do nothing
+
+-- name: total_scores
+-- What is scored of slots from $1 on, summed over elements.
+select totals as figures, levels, beyond_totals as beyond
+from forecast_score
+where slot >= $1 and totals is not null
+
+-- name: element_scores
+-- What is scored of element $2 in slots from $1 on.
+select s.levels,
+    (
+        select string_agg(
+            substring(s.figures from (f * s.elements + $2::int - s.first_no) * 36 + 1 for 36), ''::bytea order by f
+        )
+        from generate_series(0, 4) as f
+    ) as figures,
+    (
+        select string_agg(
+            substring(s.beyond from (l * s.elements + $2::int - s.first_no) * 9 + 1 for 9), ''::bytea order by l
+        )
+        from generate_series(0, cardinality(s.levels) - 1) as l
+    ) as beyond
+from forecast_score s
+where s.slot >= $1 and s.first_no <= $2 and s.first_no + s.elements > $2
+
+-- name: counts_above
+-- The first and the fourth figure of every block in slots from $1 on.
+select first_no, elements, substring(figures for elements * 36) as quarters,
+    substring(figures from 3 * elements * 36 + 1 for elements * 36) as above
+from forecast_score
+where slot >= $1
 
 -- name: forecast_scores
 -- What is scored of slots from $1 on.
