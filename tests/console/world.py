@@ -11,6 +11,7 @@ from ampacity.console import ConsolePorts, ConsoleSettings, console_router
 from ampacity.console_ports import IdentityProvider
 from ampacity.oscp.settings import OscpSettings
 from ampacity.store.changes import ChangeFeed
+from ampacity.store.complaints import PostgresComplaints
 from ampacity.store.console import PostgresViews
 from ampacity.store.dead_letters import PostgresDeadLetters
 from ampacity.store.limits import PostgresLimits
@@ -56,7 +57,8 @@ def build(
     ports = ConsolePorts(
         views=PostgresViews(pool), people=PostgresPeople(pool), limits=PostgresLimits(pool), grid=PostgresGrid(pool),
         requests=PostgresRequests(pool), records=PostgresRecords(pool), peers=Connected(frozenset({0})),
-        scores=QualityStore(pool), dead_letters=PostgresDeadLetters(pool), changes=feed, identity=identity,
+        scores=QualityStore(pool), dead_letters=PostgresDeadLetters(pool),
+        complaints=PostgresComplaints(pool), changes=feed, identity=identity,
         sessions=desk,
     )  # fmt: skip
     router = console_router(ports, settings, clock=clock, wall=wall, base_url=base_url, demo_accounts=demo)

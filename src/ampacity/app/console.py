@@ -14,6 +14,7 @@ from ampacity.console import ConsolePorts, console_router
 from ampacity.console.settings import ConsoleSettings
 from ampacity.console_ports import IdentityProvider
 from ampacity.store.changes import ChangeFeed
+from ampacity.store.complaints import PostgresComplaints
 from ampacity.store.console import PostgresViews
 from ampacity.store.dead_letters import PostgresDeadLetters
 from ampacity.store.limits import PostgresLimits
@@ -45,6 +46,7 @@ def build_console(
         peers=store.peers,
         scores=QualityStore(store.pool),
         dead_letters=PostgresDeadLetters(store.pool),
+        complaints=PostgresComplaints(store.pool),
         changes=feed,
         identity=_identity(settings.console),
         sessions=peering.desk,

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from zoneinfo import ZoneInfo
 
 from ampacity.console.settings import ConsoleSettings
-from ampacity.console_ports import Changes, DeadLetters, IdentityProvider, LimitStore, PeopleStore, Views
+from ampacity.console_ports import Changes, Complaints, DeadLetters, IdentityProvider, LimitStore, PeopleStore, Views
 from ampacity.operations.accounts import Reception
 from ampacity.operations.desk import Desk
 from ampacity.operations.limits import LimitDesk
@@ -26,6 +26,7 @@ class ConsolePorts:
     peers: ConnectedPeers
     scores: ForecastQuality
     dead_letters: DeadLetters
+    complaints: Complaints
     changes: Changes
     identity: IdentityProvider | None = None
     sessions: Desk | None = None  # to invite and remove providers

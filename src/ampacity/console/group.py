@@ -45,8 +45,9 @@ async def group_page(request: Asked) -> Response[str]:
     quarter = quarter if view.column(quarter) is not None else view.now_quarter
     element_no = int(network.element[group_no])
     start = view.column(view.now_quarter) or 0
+    complaints = await console_of(request).ports.complaints.complaints(group_no=group_no, only_open=False, limit=20)
     return await page(
-        request, "group.html", situation=situation, group=network.groups[group_no], view=view,
+        request, "group.html", complaints=complaints, situation=situation, group=network.groups[group_no], view=view,
         element=network.elements[element_no], voltage_v=float(network.phase_voltage_v[element_no]),
         kinds=list(ForecastKind), kind_shown=kind_shown, quarter_shown=quarter,
         explained=explain(situation, group_no, view, kind_shown, quarter),

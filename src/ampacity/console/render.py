@@ -115,6 +115,12 @@ class Line:
                 "/console/limits",
             ),
             (
+                s.complaints,
+                "tight",
+                _counted(s.complaints, "complaint", "complaints") + " of providers",
+                "/console/complaints",
+            ),
+            (
                 s.requests_waiting,
                 "tight",
                 _counted(s.requests_waiting, "request waits", "requests wait"),

@@ -10,7 +10,19 @@ from litestar import MediaType, Request, Router, get
 from litestar.exceptions import HTTPException
 from litestar.response import Response
 
-from ampacity.console import accounts, assets, element, group, limits, live, negotiations, overview, providers, quality
+from ampacity.console import (
+    accounts,
+    assets,
+    complaints,
+    element,
+    group,
+    limits,
+    live,
+    negotiations,
+    overview,
+    providers,
+    quality,
+)
 from ampacity.console.desk import Console, ConsolePorts
 from ampacity.console.front import Asked, enter
 from ampacity.console.render import HEADERS, html
@@ -98,6 +110,7 @@ _INSIDE = [
     overview.elements_page, overview.grid_page, element.element_page, element.element_series, group.group_page,
     group.group_series, negotiations.negotiations_page, negotiations.negotiation_page, providers.providers_page,
     providers.retry_act, providers.invite_act, providers.remove_act,
+    complaints.complaints_page, complaints.acknowledge_act,
     limits.limits_page, limits.new_limit_page, limits.foresee_page, limits.set_limit_act,
     limits.answer_limit_act, quality.quality_page, quality.decision_page, quality.audit_page, quality.audit_csv,
     quality.audit_json, accounts.accounts_page, accounts.accounts_act, accounts.sign_out_act, accounts.theme_act,

@@ -2,6 +2,7 @@
 
 from ampacity.console_ports.lines import (
     AuditFilter,
+    ComplaintLine,
     CycleLine,
     HeldBy,
     KeptCapacity,
@@ -13,11 +14,21 @@ from ampacity.console_ports.lines import (
     SentMessage,
     Status,
 )
-from ampacity.console_ports.stores import Changes, DeadLetters, IdentityProvider, LimitStore, PeopleStore, Views
+from ampacity.console_ports.stores import (
+    Changes,
+    Complaints,
+    DeadLetters,
+    IdentityProvider,
+    LimitStore,
+    PeopleStore,
+    Views,
+)
 
 __all__ = [
     "AuditFilter",
     "Changes",
+    "ComplaintLine",
+    "Complaints",
     "CycleLine",
     "DeadLetters",
     "HeldBy",

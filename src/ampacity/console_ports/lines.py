@@ -34,6 +34,7 @@ class Status:
     outbox_waiting: int
     outbox_oldest_at: datetime | None
     outbox_dead: int
+    complaints: int  # that nobody acknowledged
     requests_waiting: int
     oldest_request_at: datetime | None
     limits_proposed: int
@@ -134,6 +135,24 @@ class HeldBy:
     is_return: bool
     first_quarter: int
     held_w: Floats
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ComplaintLine:
+    """A provider says that it cannot keep a forecast; without `kind` it did not say which."""
+
+    error_no: int
+    provider_id: str
+    group_no: int | None
+    group_id: str | None
+    kind: ForecastKind | None
+    decision_id: int | None
+    message: str
+    detail: object
+    received_at: datetime
+    acknowledged_at: datetime | None  # by the wall's clock; None: it is open
+    acknowledged_by: str | None
+    note: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

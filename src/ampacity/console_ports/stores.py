@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from ampacity.console_ports.lines import (
     AuditFilter,
+    ComplaintLine,
     CycleLine,
     HeldBy,
     KeptCapacity,
@@ -91,6 +92,20 @@ class DeadLetters(Protocol):
 
     async def revive(self, provider_no: int) -> int:
         """Send them again; gives how many."""
+        ...
+
+
+class Complaints(Protocol):
+    """What providers say they cannot keep."""
+
+    async def complaints(self, *, group_no: int | None, only_open: bool, limit: int) -> Sequence[ComplaintLine]:
+        """Open ones first, then the newest."""
+        ...
+
+    async def complaint(self, error_no: int) -> ComplaintLine | None: ...
+
+    async def acknowledge(self, error_no: int, account_no: int, note: str, at: datetime) -> None:
+        """Conflict where it was acknowledged already."""
         ...
 
 

@@ -9,6 +9,10 @@ select n.slot, n.recorded_at as decided_at, n.stages,
         ) as s (slot)
         where not exists (select from cycle c where c.slot = s.slot and c.decision_id is not null)
     ) as missed_slots,
+    (
+        select count(*) from compliance_error c
+        where not exists (select from complaint_acknowledged a where a.error_no = c.error_no)
+    ) as complaints,
     o.waiting as outbox_waiting, o.oldest_at as outbox_oldest_at,
     (select count(*) from outbound_forecast where dead_at > now() - interval '7 days') as outbox_dead,
     r.waiting as requests_waiting, r.oldest_at as oldest_request_at,
