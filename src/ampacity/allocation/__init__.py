@@ -4,12 +4,13 @@ from ampacity.allocation.allocate import RULE, RULE_VERSION, Allocation, allocat
 from ampacity.allocation.explanation import Explanation, entitlement, explain, in_words
 from ampacity.allocation.fairness import Fairness, fairness, stranded_w, weighted_jain
 from ampacity.allocation.fallback import fallback
+from ampacity.allocation.gate import Order, Requests
 from ampacity.allocation.grants import is_unused, share_with_grants
 from ampacity.allocation.headroom import Headroom, headroom, pool_reserve
 from ampacity.allocation.loading import anywhere_upstream, element_load_w
 from ampacity.allocation.need import is_used_up, need_cap
 from ampacity.allocation.optimum import optimum
-from ampacity.allocation.requests import Decisions, Order, Reason, Requests, Status, decide_requests
+from ampacity.allocation.requests import Decisions, Reason, Status, decide_requests
 from ampacity.allocation.rounding import hand_out_rest, round_down
 from ampacity.allocation.smoothing import Smoothing, revisions_per_block, smooth, total_variation_w
 

@@ -1,14 +1,13 @@
 """Decide on what providers ask for: more capacity, or less."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 
 import numpy as np
 
-from ampacity.allocation import Decisions, Order, Reason, Requests, Status, decide_requests, element_load_w
-from ampacity.network import Direction, ForecastKind, Network
-from ampacity.operations.decide import KIND_OF, whole_watts
+from ampacity.allocation import Decisions, Reason, Status, element_load_w
+from ampacity.network import ForecastKind, Network
+from ampacity.operations.batch import DIRECTION_OF, DecidedBatch, Situation, asked_over, decide_batch, situation_of
 from ampacity.operations.settings import NegotiationSettings
 from ampacity.ports import (
     CapacityTable,
@@ -16,18 +15,12 @@ from ampacity.ports import (
     Gate,
     GridStore,
     GridVersion,
-    Ints,
     RequestOutcome,
     RequestStore,
     RequestWriter,
-    Steps,
     WaitingRequest,
 )
-from ampacity.timegrid import Window, moment_of, quarter_at
-
-DIRECTION_OF = {kind: direction for direction, kind in KIND_OF.items()}
-
-LEAST_GRANT_W = 70.0  # 0.1 A on three phases, the smallest step of a message
+from ampacity.timegrid import moment_of
 
 
 async def decide_waiting(
@@ -101,98 +94,11 @@ async def _decide_batch(
     return len(batch)
 
 
-def _is_small(situation: "Situation", request: WaitingRequest, rules: NegotiationSettings) -> bool:
+def _is_small(situation: Situation, request: WaitingRequest, rules: NegotiationSettings) -> bool:
     """Whether it gives back, or asks for so little that it need not wait for the gate."""
     contract_w = float(situation.network.contracted_w(situation.direction)[request.group_no])
-    more_w = _over(request, situation.window) - situation.held_w[request.group_no]
+    more_w = asked_over(request, situation.window) - situation.held_w[request.group_no]
     return bool(np.nanmax(more_w, initial=0.0) <= rules.instant_fraction * contract_w)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Situation:
-    """What can still be decided: the quarters from now to the end of the newest forecast."""
-
-    network: Network
-    direction: Direction
-    window: Window
-    held_w: Floats  # (G, T)
-    headroom_w: Floats  # (E, 3, T)
-    table: CapacityTable
-
-
-def situation_of(
-    network: Network, table: CapacityTable, room: tuple[Window, Floats], direction: Direction, now: datetime
-) -> Situation:
-    covers, headroom_w = room
-    first = max(quarter_at(now), covers.first)
-    window = Window(first, max(0, min(covers.end, table.steps.first + table.steps.count) - first))
-    held = slice(first - table.steps.first, window.end - table.steps.first)
-    return Situation(
-        network=network,
-        direction=direction,
-        window=window,
-        held_w=np.nan_to_num(table.capacity_w[:, held]).astype(float),
-        headroom_w=headroom_w[:, :, first - covers.first : window.end - covers.first].astype(float),
-        table=table,
-    )
-
-
-def _decide(situation: Situation, batch: Sequence[WaitingRequest], order: Order) -> Decisions:
-    network = situation.network
-    return decide_requests(
-        Requests(
-            group=np.array([r.group_no for r in batch], np.int64),
-            wanted_w=np.stack([_over(r, situation.window) for r in batch]),
-            all_or_nothing=np.zeros(len(batch), bool),
-        ),
-        np.asarray(situation.held_w, np.float64),
-        np.asarray(situation.headroom_w, np.float64),
-        network.parent,
-        network.element,
-        np.asarray(network.phase_share, np.float64),
-        np.asarray(network.contracted_w(situation.direction), np.float64),
-        firm_w=np.asarray(network.firm_w(situation.direction), np.float64),
-        order=order,
-    )
-
-
-def _over(request: WaitingRequest, window: Window) -> Floats:
-    """What is asked in the quarters of a window; past parts and those beyond are cut off."""
-    wanted_w = np.full(window.count, np.nan)
-    start = max(request.first_quarter, window.first)
-    stop = min(request.first_quarter + len(request.wanted_w), window.end)
-    if start < stop:
-        asked = request.wanted_w[start - request.first_quarter : stop - request.first_quarter]
-        wanted_w[start - window.first : stop - window.first] = asked
-    return wanted_w
-
-
-@dataclass(frozen=True, kw_only=True)
-class DecidedBatch:
-    """What a batch of requests came to; the rows of `table` are `groups`, those who asked first."""
-
-    situation: Situation
-    batch: Sequence[WaitingRequest]
-    decisions: Decisions
-    groups: tuple[int, ...]
-    table: CapacityTable
-
-
-def decide_batch(situation: Situation, batch: Sequence[WaitingRequest], order: Order = Order.FAIR) -> DecidedBatch:
-    """Decide on a batch, at most one request of a group."""
-    decisions = _decide(situation, batch, order)
-    asking = [r.group_no for r in batch]
-    wanted_w = np.stack([_over(r, situation.window) for r in batch])
-    after_w = _useful(situation.held_w[asking], decisions.held_w[asking], wanted_w)
-    recalled = _recalled(situation, decisions, asking)
-    groups = (*asking, *recalled)
-    table = CapacityTable(
-        kind=batch[0].kind,
-        steps=Steps(first=situation.window.first, count=situation.window.count),
-        capacity_w=np.concatenate([after_w, whole_watts(decisions.held_w[recalled])]),
-        bound_by=_bound_by(situation, groups),
-    )
-    return DecidedBatch(situation=situation, batch=batch, decisions=decisions, groups=groups, table=table)
 
 
 async def _write(writer: RequestWriter, decided: DecidedBatch, now: datetime) -> None:
@@ -218,7 +124,7 @@ async def _reserve(writer: RequestWriter, decided: DecidedBatch, now: datetime) 
 def _outcome(decided: DecidedBatch, i: int, request: WaitingRequest) -> RequestOutcome:
     situation = decided.situation
     before_w, after_w = situation.held_w[request.group_no], decided.table.capacity_w[i]
-    wanted_w = _over(request, situation.window)
+    wanted_w = asked_over(request, situation.window)
     asks = ~np.isnan(wanted_w)
     gives = asks & (wanted_w < before_w)
     gets = asks & (after_w > before_w)
@@ -235,24 +141,6 @@ def _outcome(decided: DecidedBatch, i: int, request: WaitingRequest) -> RequestO
         granted_w=np.where(gets, after_w, np.nan),
         returned_w=np.where(gives, after_w, np.nan),
     )
-
-
-def _recalled(situation: Situation, decisions: Decisions, asking: Sequence[int]) -> list[int]:
-    """Groups that did not ask and lose what was lent to them, because its owners need it."""
-    fell = np.flatnonzero((decisions.held_w < situation.held_w - 1e-3).any(axis=1))
-    return [int(g) for g in fell if g not in set(asking)]
-
-
-def _useful(before_w: Floats, after_w: Floats, wanted_w: Floats) -> Floats:
-    """Whole watts, and more only where it is enough to be of use or all that was asked."""
-    after_w = np.where(after_w != before_w, whole_watts(after_w), before_w)
-    enough = after_w - before_w >= np.minimum(LEAST_GRANT_W, np.floor(wanted_w) - before_w)
-    return np.where((after_w > before_w) & ~enough, before_w, after_w)
-
-
-def _bound_by(situation: Situation, groups: Sequence[int]) -> Ints:
-    shift = situation.window.first - situation.table.steps.first
-    return situation.table.bound_by[groups, shift : shift + situation.window.count]
 
 
 def _told(situation: Situation, decisions: Decisions, i: int, *, asks_anything: bool, gets: bool) -> tuple[str, str]:

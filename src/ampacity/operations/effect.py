@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from ampacity.allocation import element_load_w
 from ampacity.console_ports import KeptCapacity, Views
 from ampacity.network import ForecastKind, Network
-from ampacity.operations.adjust import DIRECTION_OF, DecidedBatch, decide_batch, situation_of
+from ampacity.operations.batch import DIRECTION_OF, DecidedBatch, decide_batch, situation_of
 from ampacity.operations.element_view import in_force
 from ampacity.ports import DecisionRecord, DecisionRecords, Floats, GridStore, RequestStore, WaitingRequest
 from ampacity.timegrid import Window

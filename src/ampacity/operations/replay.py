@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from ampacity.allocation import RULE_VERSION, Order
 from ampacity.errors import NotReady
 from ampacity.network import Direction, ForecastKind, Network
-from ampacity.operations.adjust import DIRECTION_OF, DecidedBatch, decide_batch, situation_of
+from ampacity.operations.batch import DIRECTION_OF, DecidedBatch, decide_batch, situation_of
 from ampacity.operations.decide import KIND_OF, Before, Outlook, decide
 from ampacity.operations.emergency import lowered
 from ampacity.operations.settings import CycleSettings

@@ -1,0 +1,122 @@
+"""What a batch of requests comes to: computed from what is held and what there is, the same when it is replayed."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+import numpy as np
+
+from ampacity.allocation import Decisions, Order, Requests, decide_requests
+from ampacity.network import Direction, Network
+from ampacity.operations.decide import KIND_OF, whole_watts
+from ampacity.ports import CapacityTable, Floats, Ints, Steps, WaitingRequest
+from ampacity.timegrid import Window, quarter_at
+
+DIRECTION_OF = {kind: direction for direction, kind in KIND_OF.items()}
+
+LEAST_GRANT_W = 70.0  # 0.1 A on three phases, the smallest step of a message
+
+
+@dataclass(frozen=True, kw_only=True)
+class Situation:
+    """What can still be decided: the quarters from now to the end of the newest forecast."""
+
+    network: Network
+    direction: Direction
+    window: Window
+    held_w: Floats  # (G, T)
+    headroom_w: Floats  # (E, 3, T)
+    table: CapacityTable
+
+
+def situation_of(
+    network: Network, table: CapacityTable, room: tuple[Window, Floats], direction: Direction, now: datetime
+) -> Situation:
+    covers, headroom_w = room
+    first = max(quarter_at(now), covers.first)
+    window = Window(first, max(0, min(covers.end, table.steps.first + table.steps.count) - first))
+    held = slice(first - table.steps.first, window.end - table.steps.first)
+    return Situation(
+        network=network,
+        direction=direction,
+        window=window,
+        held_w=np.nan_to_num(table.capacity_w[:, held]).astype(float),
+        headroom_w=headroom_w[:, :, first - covers.first : window.end - covers.first].astype(float),
+        table=table,
+    )
+
+
+def _decide(situation: Situation, batch: Sequence[WaitingRequest], order: Order) -> Decisions:
+    network = situation.network
+    return decide_requests(
+        Requests(
+            group=np.array([r.group_no for r in batch], np.int64),
+            wanted_w=np.stack([asked_over(r, situation.window) for r in batch]),
+            all_or_nothing=np.zeros(len(batch), bool),
+        ),
+        np.asarray(situation.held_w, np.float64),
+        np.asarray(situation.headroom_w, np.float64),
+        network.parent,
+        network.element,
+        np.asarray(network.phase_share, np.float64),
+        np.asarray(network.contracted_w(situation.direction), np.float64),
+        firm_w=np.asarray(network.firm_w(situation.direction), np.float64),
+        order=order,
+    )
+
+
+def asked_over(request: WaitingRequest, window: Window) -> Floats:
+    """What is asked in the quarters of a window; past parts and those beyond are cut off."""
+    wanted_w = np.full(window.count, np.nan)
+    start = max(request.first_quarter, window.first)
+    stop = min(request.first_quarter + len(request.wanted_w), window.end)
+    if start < stop:
+        asked = request.wanted_w[start - request.first_quarter : stop - request.first_quarter]
+        wanted_w[start - window.first : stop - window.first] = asked
+    return wanted_w
+
+
+@dataclass(frozen=True, kw_only=True)
+class DecidedBatch:
+    """What a batch of requests came to; the rows of `table` are `groups`, those who asked first."""
+
+    situation: Situation
+    batch: Sequence[WaitingRequest]
+    decisions: Decisions
+    groups: tuple[int, ...]
+    table: CapacityTable
+
+
+def decide_batch(situation: Situation, batch: Sequence[WaitingRequest], order: Order = Order.FAIR) -> DecidedBatch:
+    """Decide on a batch, at most one request of a group."""
+    decisions = _decide(situation, batch, order)
+    asking = [r.group_no for r in batch]
+    wanted_w = np.stack([asked_over(r, situation.window) for r in batch])
+    after_w = _useful(situation.held_w[asking], decisions.held_w[asking], wanted_w)
+    recalled = _recalled(situation, decisions, asking)
+    groups = (*asking, *recalled)
+    table = CapacityTable(
+        kind=batch[0].kind,
+        steps=Steps(first=situation.window.first, count=situation.window.count),
+        capacity_w=np.concatenate([after_w, whole_watts(decisions.held_w[recalled])]),
+        bound_by=_bound_by(situation, groups),
+    )
+    return DecidedBatch(situation=situation, batch=batch, decisions=decisions, groups=groups, table=table)
+
+
+def _recalled(situation: Situation, decisions: Decisions, asking: Sequence[int]) -> list[int]:
+    """Groups that did not ask and lose what was lent to them, because its owners need it."""
+    fell = np.flatnonzero((decisions.held_w < situation.held_w - 1e-3).any(axis=1))
+    return [int(g) for g in fell if g not in set(asking)]
+
+
+def _useful(before_w: Floats, after_w: Floats, wanted_w: Floats) -> Floats:
+    """Whole watts, and more only where it is enough to be of use or all that was asked."""
+    after_w = np.where(after_w != before_w, whole_watts(after_w), before_w)
+    enough = after_w - before_w >= np.minimum(LEAST_GRANT_W, np.floor(wanted_w) - before_w)
+    return np.where((after_w > before_w) & ~enough, before_w, after_w)
+
+
+def _bound_by(situation: Situation, groups: Sequence[int]) -> Ints:
+    shift = situation.window.first - situation.table.steps.first
+    return situation.table.bound_by[groups, shift : shift + situation.window.count]
