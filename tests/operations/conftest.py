@@ -50,12 +50,18 @@ def small_input(days: int = DAYS) -> InputFolder:
 
 @dataclass(frozen=True)
 class Connected:
-    """Who is connected, for tests of what a cycle writes."""
+    """Who is connected, for tests of what a cycle writes; nobody counts as away."""
 
     providers: frozenset[int]
 
     async def connected_providers(self) -> frozenset[int]:
         return self.providers
+
+    async def away_providers(self) -> tuple[()]:
+        return ()
+
+    async def figures_told(self, group_nos, kind) -> tuple[()]:
+        return ()
 
 
 @pytest.fixture

@@ -73,13 +73,19 @@ def explain(
     )
 
 
-def in_words(told: Explanation, own_element: str, binding_element: str | None) -> str:
+def in_words(
+    told: Explanation,
+    own_element: str,
+    binding_element: str | None,
+    own_cap: str = "as much as you may or asked to use",
+) -> str:
     """One sentence.
 
     Args:
         told: What to say.
         own_element: How people call the element to which the group is connected, such as "cable C17".
         binding_element: The same of the element that binds; None where the own cap does.
+        own_cap: What the own cap is.
 
     Example:
         >>> told = Explanation(capacity_w=84e3, contract_part=0.4, element=1, bound_by=0, bound_phase=2,
@@ -89,7 +95,7 @@ def in_words(told: Explanation, own_element: str, binding_element: str | None) -
     """
     words = f"{_kw(told.capacity_w)}: your {told.contract_part * 100:.3g} % of {own_element}"
     if binding_element is None:
-        words += ", as much as you may or asked to use"
+        words += f", {own_cap}"
     else:
         words += f", bound by {binding_element} on phase {told.bound_phase}"
     if told.lent_w >= 500:

@@ -3,7 +3,7 @@
 import asyncio
 import multiprocessing
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
@@ -14,7 +14,7 @@ from ampacity.app.memory import peak_mib
 from ampacity.app.peering import build_peering
 from ampacity.app.settings import Settings
 from ampacity.errors import NotReady
-from ampacity.network import Element, Group, GroupId, Network
+from ampacity.network import Element, ForecastKind, Group, GroupId, Network
 from ampacity.operations.cycle import CyclePorts, run_cycle
 from ampacity.oscp.settings import OscpSettings
 from ampacity.ports import CycleRecord, GridStore
@@ -252,3 +252,9 @@ class Everybody:
 
     async def connected_providers(self) -> range:
         return range(1_000)
+
+    async def away_providers(self) -> tuple[()]:
+        return ()
+
+    async def figures_told(self, group_nos: Sequence[int], kind: ForecastKind) -> tuple[()]:  # noqa: ARG002  # nobody
+        return ()

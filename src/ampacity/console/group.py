@@ -12,6 +12,7 @@ from ampacity.console.front import Asked, console_of
 from ampacity.console.render import page
 from ampacity.errors import NotFound
 from ampacity.network import ForecastKind
+from ampacity.operations.away import AWAY
 from ampacity.operations.group_view import GroupView, group_view
 from ampacity.operations.situation import Situation
 
@@ -98,6 +99,8 @@ def explain(situation: Situation, group_no: int, view: GroupView, kind: Forecast
         case _ if bound >= 0:
             element = situation.network.elements[bound]
             why = f"held back by {element.kind} {element.element_id}"
+        case _ if bound == AWAY:
+            why = "what its fallback lets it draw while its provider is not connected"
         case _ if bound == FIRM_CAP:
             why = "the firm part of its contract"
         case _:

@@ -12,6 +12,7 @@ import numpy as np
 from ampacity.errors import NotReady
 from ampacity.forecasting import ForecastSettings
 from ampacity.network import Direction, ForecastKind, Network
+from ampacity.operations.away import away_groups
 from ampacity.operations.bases import Bases
 from ampacity.operations.decide import KIND_OF, Before, Decided, Outlook, decide
 from ampacity.operations.emergency import restrained
@@ -103,16 +104,19 @@ async def _decide_slot(
             await writer.rests_on(grid, need_wh, outlook.need_cap_w)
             held = await _held(plan, ports.requests)
             connected = await ports.peers.connected_providers()  # who connects from now on is told after the commit
+            away = await away_groups(plan.network, outlook.steps, ports.peers)
             imposed = await ports.requests.emergencies(slot)
             told = await ports.cycles.newest_capacities(len(plan.network.groups), slot)
         outlook = restrained(outlook, plan.network, plan.limit_w, imposed)
         with stages.during("allocate"):
             decided = await asyncio.to_thread(
-                decide, plan.network, outlook, held, Before(capacities=told, rules=cycle.smoothing)
+                decide, plan.network, outlook, held, Before(capacities=told, rules=cycle.smoothing), away
             )
         with stages.during("write"):
+            if away is not None:
+                await writer.away(away)
             sent = await _write(writer, plan.network, outlook, decided, connected)
-        await writer.finish(summarise(plan, gathered, decided, sent), stages.seconds)
+        await writer.finish(summarise(plan, gathered, decided, sent, away), stages.seconds)
 
 
 async def _needed(plan: Plan, ports: CyclePorts) -> Floats | None:

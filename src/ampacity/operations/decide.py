@@ -1,14 +1,15 @@
 """From headroom to what every group may use: shares, fallbacks, optimum."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ampacity.allocation import Allocation, Smoothing, allocate, optimum, share_with_grants, smooth
 from ampacity.network import Direction, ForecastKind, Network
-from ampacity.ports import CapacityTable, Floats, Held, Ints, Steps
+from ampacity.operations.away import AWAY, beside, drawn_w, with_away
+from ampacity.ports import AwayGroups, CapacityTable, Floats, Held, Ints, Steps
 from ampacity.timegrid import QUARTERS_PER_DAY
 
 KIND_OF = {Direction.IMPORT: ForecastKind.CONSUMPTION, Direction.EXPORT: ForecastKind.GENERATION}
@@ -49,18 +50,40 @@ class Before:
     rules: Smoothing = field(default_factory=Smoothing)
 
 
-def decide(network: Network, outlook: Outlook, held: Mapping[Direction, Held], before: Before) -> Decided:
-    """Decide all kinds of capacity for all groups."""
+def decide(
+    network: Network,
+    outlook: Outlook,
+    held: Mapping[Direction, Held],
+    before: Before,
+    away: AwayGroups | None = None,
+) -> Decided:
+    """Decide all kinds of capacity for all groups; those who are away are planned with their fallback."""
+    fallbacks = {direction: _fallback(network, outlook, direction) for direction in outlook.fallback_headroom_w}
     tables: list[CapacityTable] = []
     for direction in Direction:
-        capacity_w, bound_by = share(network, outlook, direction, held[direction])
-        steady_w = _steady(network, outlook, direction, held[direction], before, capacity_w)
-        tables.append(
-            CapacityTable(kind=KIND_OF[direction], steps=outlook.steps, capacity_w=steady_w, bound_by=bound_by)
-        )
+        drawn = None
+        if away is not None:
+            newest = fallbacks.get(direction, before.capacities.get(FALLBACK_OF[direction]))
+            drawn = drawn_w(network, away, direction, outlook.steps, newest)
+        tables.append(_shares(network, outlook, direction, held[direction], before, drawn))
     tables.append(_optimum(network, outlook, tables[0]))
-    tables += [_fallback(network, outlook, direction) for direction in outlook.fallback_headroom_w]
-    return Decided(tables=tuple(tables))
+    return Decided(tables=(*tables, *fallbacks.values()))
+
+
+def _shares(
+    network: Network, outlook: Outlook, direction: Direction, held: Held, before: Before, drawn: Floats | None
+) -> CapacityTable:
+    """The shares of one direction, steady, beside what those draw who are away."""
+    theirs, open_to = held, outlook
+    if drawn is not None:
+        left_w, pool_w, theirs = beside(network, outlook.headroom_w[direction], outlook.pool_w[direction], held, drawn)
+        open_to = replace(outlook, headroom_w={direction: left_w}, pool_w={direction: pool_w})
+    capacity_w, bound_by = share(network, open_to, direction, theirs)
+    steady_w = _steady(network, open_to, direction, theirs, before, capacity_w)
+    if drawn is not None:
+        all_w, bound_by = with_away(network, direction, outlook.headroom_w[direction], steady_w, bound_by, drawn)
+        steady_w = whole_watts(all_w)
+    return CapacityTable(kind=KIND_OF[direction], steps=outlook.steps, capacity_w=steady_w, bound_by=bound_by)
 
 
 def _steady(
@@ -72,7 +95,9 @@ def _steady(
         return whole_watts(capacity_w)
     shift = outlook.steps.first - told.steps.first
     previous_w = np.full(capacity_w.shape, np.nan)
-    known = told.capacity_w[: len(capacity_w), max(shift, 0) : shift + outlook.steps.count]
+    span = slice(max(shift, 0), shift + outlook.steps.count)
+    is_back = told.bound_by[: len(capacity_w), span] == AWAY  # it has its share again at once
+    known = np.where(is_back, np.nan, told.capacity_w[: len(capacity_w), span])
     if shift >= 0:
         previous_w[: len(known), : known.shape[1]] = known
     contract_w = network.contracted_w(direction).astype(np.float64)

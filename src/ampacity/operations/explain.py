@@ -10,9 +10,12 @@ from numpy.typing import NDArray
 from ampacity.allocation import Allocation, Explanation, element_load_w, entitlement, explain, in_words
 from ampacity.errors import NotFound, NotReady
 from ampacity.network import Direction, Network
+from ampacity.operations.away import AWAY
 from ampacity.operations.decide import KIND_OF
 from ampacity.ports import CapacityTable, DecisionRecords, Floats, GridStore, Steps
 from ampacity.timegrid import moment_of, quarter_at
+
+AWAY_WORDS = "what your fallback lets you draw while you are not connected"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,4 +91,6 @@ def _words(network: Network, told: Explanation) -> str:
     def name(e: int) -> str:
         return f"{network.elements[e].kind} {network.elements[e].element_id}"
 
+    if told.bound_by == AWAY:
+        return in_words(told, name(told.element), None, own_cap=AWAY_WORDS)
     return in_words(told, name(told.element), None if told.bound_by < 0 else name(told.bound_by))

@@ -15,7 +15,16 @@ from ampacity.operations.batch import DIRECTION_OF, DecidedBatch, decide_batch, 
 from ampacity.operations.decide import KIND_OF, Before, Outlook, decide
 from ampacity.operations.emergency import lowered
 from ampacity.operations.settings import CycleSettings
-from ampacity.ports import CapacityTable, DecisionRecord, DecisionRecords, Floats, Held, Steps, StoredCapacities
+from ampacity.ports import (
+    AwayGroups,
+    CapacityTable,
+    DecisionRecord,
+    DecisionRecords,
+    Floats,
+    Held,
+    Steps,
+    StoredCapacities,
+)
 from ampacity.timegrid import Window
 
 
@@ -100,7 +109,7 @@ async def recompute(decision_id: int, records: DecisionRecords) -> Recomputed:
 
 async def cycle_inputs(
     record: DecisionRecord, network: Network, records: DecisionRecords
-) -> tuple[Outlook, dict[Direction, Held], Before]:
+) -> tuple[Outlook, dict[Direction, Held], Before, AwayGroups | None]:
     """What the shares of a cycle were computed from."""
     room = {d: await records.headroom(record.decision_id, d.value) for d in Direction}
     pool = {d: await records.headroom(record.decision_id, f"pool_{d.value}") for d in Direction}
@@ -124,7 +133,8 @@ async def cycle_inputs(
     held = {d: await records.held_at(KIND_OF[d], groups, window, known) for d in Direction}
     settings = msgspec.convert(record.settings["cycle"], CycleSettings)
     told = await records.capacities_at(groups, record.made_at, known)
-    return outlook, held, Before(capacities=told, rules=settings.smoothing)
+    away = await records.away(record.decision_id, steps.count)
+    return outlook, held, Before(capacities=told, rules=settings.smoothing), away
 
 
 async def _emergency_tables(record: DecisionRecord, network: Network, records: DecisionRecords) -> list[Computed]:

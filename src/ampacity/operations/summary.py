@@ -6,13 +6,16 @@ from ampacity.network import Direction, ForecastKind
 from ampacity.operations.decide import Decided
 from ampacity.operations.forecast_plan import Plan
 from ampacity.operations.outlook import Gathered
-from ampacity.ports import Floats, JsonObject
+from ampacity.ports import AwayGroups, Floats, JsonObject
 from ampacity.timegrid import moment_of
 
 TIGHTEST = 5
+NAMED = 20  # providers that are away, by name
 
 
-def summarise(plan: Plan, gathered: Gathered, decided: Decided, sent: dict[str, int]) -> JsonObject:
+def summarise(
+    plan: Plan, gathered: Gathered, decided: Decided, sent: dict[str, int], away: AwayGroups | None
+) -> JsonObject:
     """What the cycle rested on and what it decided."""
     consumption = decided.table(ForecastKind.CONSUMPTION)
     assert consumption is not None
@@ -26,8 +29,15 @@ def summarise(plan: Plan, gathered: Gathered, decided: Decided, sent: dict[str, 
         "allocated_w": round(float(consumption.capacity_w[:, 0].sum()), 1),
         "messages": sum(sent.values()),
         "sent": dict(sent),
+        "away": _away(plan, away),
         "tightest": _tightest(plan, gathered.headroom_w[Direction.IMPORT]),
     }
+
+
+def _away(plan: Plan, away: AwayGroups | None) -> JsonObject:
+    """Who was planned with the fallback, not being connected."""
+    groups = [] if away is None else [plan.network.groups[g] for g in away.groups.tolist()]
+    return {"groups": len(groups), "providers": sorted({g.provider_id for g in groups})[:NAMED]}
 
 
 def _tightest(plan: Plan, room_w: Floats) -> list[JsonObject]:

@@ -1,8 +1,16 @@
 """What the operations need of the outside world."""
 
-from ampacity.ports.decisions import CapacityTable, CycleRecord, CycleStore, DecisionWriter, ForecastQuality, KeptModel
+from ampacity.ports.decisions import (
+    AwayGroups,
+    CapacityTable,
+    CycleRecord,
+    CycleStore,
+    DecisionWriter,
+    ForecastQuality,
+    KeptModel,
+)
 from ampacity.ports.grid import GridStore, GridVersion, Imported, Input, Series, WeatherRows, WeatherSource
-from ampacity.ports.peers import ConnectedPeers, Counterpart, Outbox, Peers, Requests, Tokens, Usage, UsageIntake
+from ampacity.ports.peers import Away, ConnectedPeers, Counterpart, Outbox, Peers, Requests, Tokens, Usage, UsageIntake
 from ampacity.ports.records import (
     AnswerCounts,
     BrokenLink,
@@ -25,6 +33,8 @@ from ampacity.ports.values import Clock, Floats, Ints, JsonObject, JsonValue, St
 
 __all__ = [
     "AnswerCounts",
+    "Away",
+    "AwayGroups",
     "BrokenLink",
     "CapacityTable",
     "ChainHead",

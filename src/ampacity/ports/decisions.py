@@ -25,6 +25,15 @@ class CapacityTable:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class AwayGroups:
+    """Groups whose provider is not connected (A of them), over the T quarters of a decision."""
+
+    groups: Ints  # (A,) their numbers
+    quarters: Ints  # (A,) for how many of the coming quarters each is taken to stay away
+    told_w: Mapping[Direction, Floats]  # (A, T) what it may draw by what it was sent last [W], NaN: nothing was sent
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CycleRecord:
     """A decided cycle."""
 
@@ -65,6 +74,10 @@ class DecisionWriter(Protocol):
         Raises:
             Conflict: the grid has changed since; nothing is written.
         """
+        ...
+
+    async def away(self, away: AwayGroups) -> None:
+        """Note whose provider is not connected, and what they were told."""
         ...
 
     async def capacities(self, table: CapacityTable, groups: Sequence[int] | None = None) -> None:

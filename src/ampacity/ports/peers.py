@@ -1,6 +1,7 @@
 """Peers: their sessions, what is sent to them and what they report."""
 
 from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 from uuid import UUID
@@ -27,11 +28,28 @@ from ampacity.peers.types import (
 from ampacity.timegrid import Window
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Away:
+    """A provider that is not connected."""
+
+    provider_no: int
+    gone_s: float | None  # since when; None: it never was connected
+    heeds_s: float  # for how long it may still follow the last CONSUMPTION and GENERATION that it was sent
+
+
 class ConnectedPeers(Protocol):
-    """Who can be told something now."""
+    """Who can be told something now, and what those were told who cannot."""
 
     async def connected_providers(self) -> Collection[int]:
         """Numbers of the providers whose peer is connected."""
+        ...
+
+    async def away_providers(self) -> Sequence[Away]:
+        """The others; none where nobody was ever enrolled."""
+        ...
+
+    async def figures_told(self, group_nos: Sequence[int], kind: ForecastKind) -> Sequence[tuple[int, Figures]]:
+        """What these groups were sent last, and what they may have got since; several for a group, or none."""
         ...
 
 

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ampacity.network import ForecastKind, Network
-from ampacity.ports.decisions import CapacityTable
+from ampacity.ports.decisions import AwayGroups, CapacityTable
 from ampacity.ports.grid import GridVersion
 from ampacity.ports.requests import Held, WaitingRequest
 from ampacity.ports.values import Floats, JsonObject, Steps
@@ -107,6 +107,10 @@ class DecisionRecords(Protocol):
 
     async def median(self, decision_id: int, quarters: int) -> Floats:
         """Median of the load that a decision was made with [W], (E, 3, quarters)."""
+        ...
+
+    async def away(self, decision_id: int, quarters: int) -> AwayGroups | None:
+        """Groups that a cycle over so many quarters planned with their fallback; None: there was none."""
         ...
 
     async def held_at(self, kind: ForecastKind, groups: int, window: Window, decisions_up_to: int) -> Held: ...

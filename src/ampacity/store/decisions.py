@@ -13,7 +13,7 @@ from ampacity.allocation import RULE, RULE_VERSION
 from ampacity.errors import Conflict
 from ampacity.forecasting import LoadForecast
 from ampacity.network import Direction, ForecastKind
-from ampacity.ports import CapacityTable, Floats, GridVersion, Ints, JsonObject, Steps
+from ampacity.ports import AwayGroups, CapacityTable, Floats, GridVersion, Ints, JsonObject, Steps
 from ampacity.store.pool import Connection
 from ampacity.store.sql import sql
 
@@ -76,6 +76,13 @@ class PostgresDecision:
         )  # fmt: skip
         if noted is None:
             raise Conflict("the grid changed while it was decided: decide again")
+
+    async def away(self, away: AwayGroups) -> None:
+        told = np.flatnonzero(np.logical_or.reduce([~np.isnan(w).all(axis=1) for w in away.told_w.values()]))
+        await self._connection.execute(
+            sql("add_decision_away"), self.decision_id, away.groups.tolist(), away.quarters.tolist(),
+            away.groups[told].tolist(), *(_bytes(away.told_w[d][told]) for d in Direction),
+        )  # fmt: skip
 
     async def capacities(self, table: CapacityTable, groups: Sequence[int] | None = None) -> None:
         runs = [(0, slice(None))] if groups is None else [(no, slice(i, i + 1)) for i, no in enumerate(groups)]

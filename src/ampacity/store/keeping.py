@@ -8,7 +8,7 @@ from ampacity.store.sql import sql
 from ampacity.timegrid import quarter_at
 
 _AT_ONCE = 64  # decisions in one transaction
-_BLOCKS = ("prune_forecasts", "prune_headroom", "prune_allocations", "prune_ledger")
+_BLOCKS = ("prune_forecasts", "prune_headroom", "prune_allocations", "prune_away", "prune_ledger")
 _SOURCES = ("forecast_block", "headroom_block", "allocation_block", "outbound_forecast", "load_block")
 
 

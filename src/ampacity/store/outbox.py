@@ -41,7 +41,7 @@ class OutboxStore:
 
     async def last_sent(self, group_no: int, kind: ForecastKind) -> Figures | None:
         row = await self._pool.fetchrow(sql("last_sent_figures"), group_no, kind)
-        return None if row is None else _figures(row)
+        return None if row is None else figures_of(row)
 
     async def failed(self, owner: UUID, message_id: int, *, again_in_s: float | None, error: str) -> None:
         if again_in_s is None:
@@ -80,12 +80,13 @@ def _outbound(row: asyncpg.Record) -> OutboundForecast:
         request_id=str(row["request_id"]),
         correlation_id=row["correlation_id"],
         attempts=row["attempts"],
-        figures=_figures(row),
+        figures=figures_of(row),
         refusal=row["refusal"],
     )
 
 
-def _figures(row: asyncpg.Record) -> Figures:
+def figures_of(row: asyncpg.Record) -> Figures:
+    """Capacities of one group, from the row of a message with its block."""
     return Figures(
         first_quarter=row["first_quarter"],
         step_quarters=row["step_quarters"],

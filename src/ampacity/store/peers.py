@@ -1,6 +1,6 @@
 """Sessions of peers and the tokens that we issued, in PostgreSQL."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
@@ -8,8 +8,11 @@ from typing import Any
 import asyncpg
 
 from ampacity.errors import NotFound
+from ampacity.network import ForecastKind
 from ampacity.peers.session import PeerEvent, PeerState, next_state
-from ampacity.peers.types import Behaviour, Caller, Peer, TokenPurpose
+from ampacity.peers.types import Behaviour, Caller, Figures, Peer, TokenPurpose
+from ampacity.ports import Away
+from ampacity.store.outbox import figures_of
 from ampacity.store.pool import Pool
 from ampacity.store.sql import sql
 
@@ -88,6 +91,13 @@ class PeerStore:
     async def connected_providers(self) -> set[int]:
         """Numbers of the providers whose peer is connected."""
         return {row["provider_no"] for row in await self._pool.fetch(sql("connected_providers"))}
+
+    async def away_providers(self) -> list[Away]:
+        return [Away(**row) for row in await self._pool.fetch(sql("away_providers"))]
+
+    async def figures_told(self, group_nos: Sequence[int], kind: ForecastKind) -> list[tuple[int, Figures]]:
+        rows = await self._pool.fetch(sql("figures_told"), list(group_nos), kind.value)
+        return [(row["group_no"], figures_of(row)) for row in rows]
 
     async def due_steps(self, now: datetime, until: datetime) -> list[Peer]:
         return [_peer(row) for row in await self._pool.fetch(sql("take_due_steps"), now, until)]

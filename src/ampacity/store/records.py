@@ -7,9 +7,10 @@ import asyncpg
 import numpy as np
 
 from ampacity.errors import NotFound
-from ampacity.network import PHASES, ForecastKind, Network
+from ampacity.network import PHASES, Direction, ForecastKind, Network
 from ampacity.ports import (
     AnswerCounts,
+    AwayGroups,
     BrokenLink,
     CapacityTable,
     ChainHead,
@@ -87,6 +88,16 @@ class PostgresRecords:
             shape = (len(row["levels"]), row["subjects"], PHASES, row["quarters"])
             blocks.append(np.nan_to_num(load_w.reshape(shape)[row["levels"].index(0.5)])[:, :, :quarters])
         return np.concatenate(blocks) if blocks else np.zeros((0, PHASES, quarters), _FLOAT)
+
+    async def away(self, decision_id: int, quarters: int) -> AwayGroups | None:
+        row = await self._pool.fetchrow(sql("decision_away"), decision_id)
+        if row is None:
+            return None
+        groups, told = np.array(row["group_nos"], np.int64), np.isin(row["group_nos"], row["told_nos"])
+        told_w = {d: np.full((len(groups), quarters), np.nan, np.float32) for d in Direction}
+        for direction, rows_w in told_w.items():
+            rows_w[told] = np.frombuffer(row[f"told_{direction.value}_w"], _FLOAT).reshape(-1, quarters)
+        return AwayGroups(groups=groups, quarters=np.array(row["quarters"], np.int64), told_w=told_w)
 
     async def held_at(self, kind: ForecastKind, groups: int, window: Window, decisions_up_to: int) -> Held:
         rows = await self._pool.fetch(sql("running_outcomes"), kind.value, window.first, window.end, decisions_up_to)

@@ -50,6 +50,9 @@ def show(record: CycleRecord) -> None:
     console.print(
         f"may be used now: {s['allocated_w'] / 1000:.1f} kW; messages written: {s['messages']} ({_counts(s['sent'])})"
     )
+    if s["away"]["groups"]:
+        names = ", ".join(s["away"]["providers"])
+        console.print(f"planned with their fallback, not being connected: {s['away']['groups']} groups ({names})")
     table = Table(title="tightest quarter hours")
     for column in ("element", "phase", "start (UTC)", "headroom kW", "limit kW"):
         table.add_column(column, justify="right" if "kW" in column else "left")

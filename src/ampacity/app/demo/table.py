@@ -13,6 +13,7 @@ from ampacity.app.clock import DataClock
 from ampacity.app.demo.providers import ProviderProcess
 from ampacity.app.session import Store
 from ampacity.network import ForecastKind, Network
+from ampacity.operations.away import AWAY
 from ampacity.timegrid import quarter_at
 
 REFRESH_S = 1.0
@@ -86,6 +87,8 @@ class LiveTable:
         return rows
 
     def _binding(self, bound_by: int) -> str:
+        if bound_by == AWAY:
+            return "its fallback: not connected"
         return self.network.elements[bound_by].element_id if bound_by >= 0 else "its contract"
 
 

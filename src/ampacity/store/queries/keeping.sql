@@ -48,6 +48,9 @@ delete from headroom_block where decision_id = any ($1::bigint[]);
 -- name: prune_allocations
 delete from allocation_block where decision_id = any ($1::bigint[]);
 
+-- name: prune_away
+delete from decision_away where decision_id = any ($1::bigint[]);
+
 -- name: prune_ledger
 delete from capacity_ledger where base_decision_id = any ($1::bigint[]);
 

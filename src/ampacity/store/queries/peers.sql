@@ -107,3 +107,40 @@ where p.state = 'connected' and p.offline_mode_at < $1;
 
 -- name: connected_providers
 select provider_no from peer where state = 'connected';
+
+-- name: away_providers
+-- Providers that are not connected, by the wall's clock; none while nobody was ever enrolled.
+select v.provider_no,
+    case when p.connected_at is not null then extract(epoch from now() - p.state_since)::float8 end as gone_s,
+    case
+        when p.connected_at is null or p.state = 'offline' then 0.0
+        else greatest(coalesce(extract(epoch from p.offline_mode_at - now()), 'infinity'), 0.0)
+    end::float8 as heeds_s
+from provider v
+left join peer p using (provider_no)
+where p.state is distinct from 'connected' and exists (select from peer)
+order by v.provider_no;
+
+-- name: figures_told
+-- What was sent last of a kind to each of these groups, and what was tried to be sent since: it may have arrived.
+select o.group_no, b.first_quarter, b.step_quarters,
+    substring(b.capacity_w from (o.group_no - b.first_no) * b.steps * 4 + 1 for b.steps * 4) as capacity_w
+from unnest($1::int[]) as g (group_no)
+left join lateral (
+    select s.message_id
+    from outbound_forecast s
+    where s.group_no = g.group_no and s.kind = $2 and s.sent_at is not null
+    order by s.sent_at desc
+    limit 1
+) as last on true
+cross join lateral (
+    select t.*
+    from outbound_forecast t
+    where t.group_no = g.group_no and t.kind = $2 and t.message_id >= coalesce(last.message_id, 0)
+        and (t.sent_at is not null or t.attempts > 0)
+    order by t.message_id
+    limit 8
+) as o
+join allocation_block b on b.decision_id = o.decision_id and b.kind = o.kind
+    and o.group_no >= b.first_no and o.group_no < b.first_no + b.subjects
+order by o.group_no, o.message_id;

@@ -13,6 +13,15 @@ where $4 = coalesce((select max(change_no) from element_version), 0)
     and $5 = coalesce((select max(change_no) from contract), 0)
 returning decision_id;
 
+-- name: add_decision_away
+insert into decision_away (decision_id, group_nos, quarters, told_nos, told_import_w, told_export_w)
+values ($1, $2, $3, $4, $5, $6);
+
+-- name: decision_away
+select group_nos, quarters, told_nos, told_import_w, told_export_w
+from decision_away
+where decision_id = $1;
+
 -- name: decision_record
 select d.decision_id, d.kind, d.made_at, d.settings, d.summary, i.rule, i.rule_version, i.element_changes,
     i.contract_changes, i.decisions_up_to, i.need_wh, i.need_cap_w
