@@ -10,6 +10,7 @@ from litestar.types import ExceptionHandlersMap
 
 from ampacity.errors import AmpacityError, Conflict, NotFound, NotReady, Refused, Unauthorised, Unreachable, Unsuitable
 from ampacity.oscp.door import TooFast
+from ampacity.oscp.patience import TooSlow
 from ampacity.oscp.wire import Error
 
 _LOG = logging.getLogger(__name__)
@@ -53,7 +54,10 @@ def _ours(_: Request[Any, Any, Any], error: AmpacityError) -> Response[bytes]:
 
 
 def _frameworks(_: Request[Any, Any, Any], error: HTTPException) -> Response[bytes]:
-    return answer(error.status_code, _told(error))
+    response = answer(error.status_code, _told(error))
+    if isinstance(error, TooSlow):
+        response.set_header("Connection", "close")  # nobody waits for the rest of it
+    return response
 
 
 def _told(error: HTTPException) -> str:

@@ -15,6 +15,7 @@ from litestar.types import ASGIApp, Receive, Scope, Send
 from ampacity.errors import Unsuitable
 from ampacity.operations.measure import UsageDesk
 from ampacity.oscp.door import Door, message_id
+from ampacity.oscp.patience import allow
 from ampacity.oscp.profiles import PeerProfile
 from ampacity.oscp.readings import asset_readings, group_readings
 from ampacity.oscp.values import text_from
@@ -51,6 +52,7 @@ async def take_usage(scope: Scope, receive: Receive, door: Door, usage: UsageDes
     headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
     token_hash = door.token_hash(headers)
     profile = await door.profile(token_hash)
+    allow(scope, profile.body_timeout_s)
     body = await _body(receive, limit_bytes)
     group_id, found = _readings(scope["path"], body, profile)
     content_hash = hashlib.sha256(body).digest()

@@ -28,6 +28,7 @@ class PeerProfile(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     numbers_as_strings: bool = False  # it reads and writes capacities as strings
     heartbeat_interval_s: Annotated[float, Meta(ge=1)] | None = None  # what we ask of it; none: the setting
     wants_interval: Annotated[float, Meta(ge=1)] | None = None  # what it is taken to ask where it says nothing
+    body_timeout_s: Annotated[float, Meta(gt=0)] | None = None  # how long its messages may take to come in
     block_minutes: Literal[15, 30, 60] = 15
     power_by_phase: bool = False  # W and KW per phase as well, not as one block ALL
     changes_only: bool = False

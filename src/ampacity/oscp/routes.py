@@ -29,6 +29,7 @@ from ampacity.oscp.door import Door
 from ampacity.oscp.door import message_id as id_of
 from ampacity.oscp.guard import allowed_target
 from ampacity.oscp.intake import takes_usage
+from ampacity.oscp.patience import allow, in_time
 from ampacity.oscp.profiles import PeerProfile, profile_of
 from ampacity.oscp.settings import OscpSettings
 from ampacity.oscp.values import moment_from, text_from
@@ -45,7 +46,7 @@ _ERRORS = {
     status: ResponseSpec(wire.Error, description=why, generate_examples=False)
     for status, why in {
         400: "The message is wrong", 401: "No token", 403: "A token that is not good, or a message out of turn",
-        404: "No such group", 413: "The body is too large", 429: "Too fast",
+        404: "No such group", 408: "The body took too long", 413: "The body is too large", 429: "Too fast",
     }.items()
 }  # fmt: skip
 
@@ -72,7 +73,9 @@ async def knows_caller(connection: ASGIConnection[Any, Any, Any, Any], _: BaseRo
     """Guard: the request shows a good token; who it is stands in the request's state, before the body is read."""
     door: Door = connection.app.state.oscp.door
     registering = connection.scope["path"].endswith("/register")
-    connection.state.caller = await door.caller(connection.headers, registering=registering)
+    caller = await door.caller(connection.headers, registering=registering)
+    connection.state.caller = caller
+    allow(connection.scope, profile_of(caller.peer.profile).body_timeout_s)
 
 
 class SessionController(Controller):
@@ -213,6 +216,7 @@ def oscp_router(endpoint: Endpoint) -> Router:
         path="/",
         route_handlers=[SessionController, CapacityController, UsageController],
         dependencies={"here": Provide(lambda: endpoint, sync_to_thread=False)},
+        middleware=[in_time],
         exception_handlers=HANDLERS,
         request_max_body_size=endpoint.settings.body_limit_bytes,
     )

@@ -35,6 +35,8 @@ class OscpSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     """The longest answer of a peer that is read."""
     body_limit_bytes: Count = 1_048_576
     """The longest message of a peer that is taken."""
+    body_timeout_s: Seconds = 30.0
+    """How long a message of a peer may take to come in, unless its profile says otherwise."""
     blocks_limit: Count = 2_000
     """The most blocks in a request."""
     requests_per_second: Annotated[float, Meta(gt=0)] = 200.0
