@@ -93,7 +93,7 @@ def test_a_model_comes_back_from_its_bytes(fitted):
 
     difference = forecast((load_w, weather, again)).load_w - forecast(fitted).load_w
     assert np.abs(difference).max() < 2e-3 * load_w.max()
-    assert len(dump_model(model)) < 12 * 11_000  # 3 phases of 4 elements
+    assert len(dump_model(model)) < 12 * 22_000  # 3 phases of 4 elements, with and without weather
     assert again.settings == model.settings
 
 
@@ -133,18 +133,63 @@ def test_series_without_history_get_what_is_known_of_them():
     assert (found.at(0.99)[1][:, :192] > came[1]).mean() > 0.98
 
 
+def without_radiation(weather, since):
+    blind = replace(weather, global_radiation_w_m2=weather.global_radiation_w_m2.copy())
+    blind.global_radiation_w_m2[:, since:] = np.nan
+    return blind
+
+
 def test_without_weather_a_forecast_says_so_and_is_wider(fitted):
     load_w, weather, model = fitted
-    end = DAYS * 96
-    blind = replace(weather, global_radiation_w_m2=weather.global_radiation_w_m2.copy())
-    blind.global_radiation_w_m2[:, end:] = np.nan
+    blind = without_radiation(weather, DAYS * 96)
 
     found, usual = forecast((load_w, blind, model)), forecast(fitted)
 
     assert (found.source == ForecastSource.WEATHER_FREE).all()
-    assert (found.at(0.99) - found.at(0.5) > usual.at(0.99) - usual.at(0.5)).all()
+    assert found.weather_free.all()
+    assert usual.weather_free is None
+    margin, usual_margin = found.at(0.99) - found.at(0.5), usual.at(0.99) - usual.at(0.5)
+    assert (margin / usual_margin).mean() > 1.1
     stale = forecast((load_w, replace(weather, stale=np.array([True])), model))
     assert (stale.source == ForecastSource.WEATHER_FREE).all()
+    assert (stale.load_w == found.load_w).all()
+
+
+def test_quarters_with_weather_are_forecast_from_it_beside_quarters_without(fitted):
+    load_w, weather, model = fitted
+    known = 100
+    blind = without_radiation(weather, DAYS * 96 + known)
+
+    found, usual = forecast((load_w, blind, model)), forecast(fitted)
+
+    assert (found.source == ForecastSource.MODEL).all()
+    assert not found.weather_free[:, :, :known].any()
+    assert found.weather_free[:, :, known:].all()
+    assert (found.load_w[..., :known] == usual.load_w[..., :known]).all()
+    dark = forecast((load_w, without_radiation(weather, DAYS * 96), model))
+    assert (found.load_w[..., known:] == dark.load_w[..., known:]).all()
+
+
+def test_a_model_without_one_beside_it_widens_where_weather_is_missing(fitted):
+    load_w, weather, model = fitted
+    blind = without_radiation(weather, DAYS * 96)
+
+    found = forecast((load_w, blind, replace(model, weather_free=None)))
+
+    assert found.weather_free.all()
+    margin, usual = found.at(0.99) - found.at(0.5), forecast(fitted)
+    assert np.allclose(margin, 1.8 * (usual.at(0.99) - usual.at(0.5)), rtol=1e-3)
+
+
+def test_days_whose_weather_was_missing_teach_only_the_model_without_weather(fitted):
+    load_w, weather, model = fitted
+    later = history(load_w, until=(DAYS + 2) * 96, since=(DAYS - 16) * 96)
+
+    learnt = update(model, later, without_radiation(weather, DAYS * 96))
+
+    assert (learnt.track.days == model.track.days).all()
+    assert (learnt.track.calibration.size == model.track.calibration.size).all()
+    assert (learnt.weather_free.track.days == model.weather_free.track.days + 2).all()
 
 
 def test_an_element_far_from_any_cell_is_forecast_from_the_calendar():

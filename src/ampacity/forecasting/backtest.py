@@ -137,7 +137,7 @@ def _forecast(state: _State, history: LoadHistory, weather: Weather, origin: int
     starts_day = (origin - first_quarter) % QUARTERS_PER_DAY == 0
     if state.daily is None or starts_day:
         longest = Window(origin, plan.horizon + QUARTERS_PER_DAY)
-        state.daily = forecast_days(model, recent, weather, window=longest, with_weather=window, designs=state.designs)
+        state.daily = forecast_days(model, recent, weather, window=longest, designs=state.designs)
     return predict(model, recent, weather, window=window, designs=state.designs, daily=state.daily)
 
 

@@ -23,10 +23,9 @@ from ampacity.forecasting.tracking import (
     carry_over,
     error_size,
 )
-from ampacity.forecasting.types import Bools, Floats, Floats32, Ints
+from ampacity.forecasting.types import Floats, Floats32, Ints
 from ampacity.timegrid import QUARTERS_PER_DAY, QUARTERS_PER_HOUR, Window
 
-STALE_WIDENING = 1.8  # margin where the weather of the days before stands in for what is missing, over its usual one
 REACH = 2 * LEADS[-1]  # quarters after which a new measurement changes nothing
 NEVER = -10_000
 BELIEVED = 8.0  # usual errors: a newest error is believed up to that size, be it a spike or a fault in the grid
@@ -41,7 +40,6 @@ class View:
     daily: Floats32  # (S, 1 + days, 96): yesterday as forecast then, today and after as forecast at today's start
     y: Floats32  # (S, 2, 96) measured yesterday and today, NaN unknown
     day_start: int  # quarter at which today starts
-    weather_free: Bools  # (S,) weather that the model was fitted on is missing
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,14 +57,13 @@ def quantiles(view: View, window: Window, levels: tuple[float, ...]) -> Floats32
     news = _news(view, at[0] if len(at) else 0)
     lead = at[None, :] - news.at[:, None]
     median = _median(view, at, lead, news)
-    wider = np.where(view.weather_free, np.float32(STALE_WIDENING), np.float32(1))[:, None]
     out = np.empty((len(levels), *median.shape), np.float32)
     usual = spread(view.track.calibration)
     for i, level in enumerate(levels):
         if level == 0.5:
             out[i] = median
             continue
-        side, sign = (UPPER, wider) if level > 0.5 else (LOWER, -wider)
+        side, sign = (UPPER, np.float32(1)) if level > 0.5 else (LOWER, np.float32(-1))
         factor = factors(view.track.calibration, min(level, 1 - level), side)
         out[i] = median + sign * _margin(usual * factor[..., None], at, lead, news)
     out *= view.scale_w[:, None]

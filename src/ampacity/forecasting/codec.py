@@ -21,6 +21,7 @@ FORMAT = 1
 Array = NDArray[np.generic]
 HALVED = {"size", "histogram", "newest", "loss", "level", "profile", "hours_0"}
 HALF_LIMIT = 60_000.0
+WEATHER_FREE = "weather_free"
 _OWN = ("source", "element", "phase", "scale_w", "cell", "group")
 
 
@@ -43,6 +44,8 @@ def dump_model(model: ForecastModel) -> bytes:
     for name, fitted in model.experts.items():
         arrays |= {f"series/{name}/{key}": value for key, value in fitted.series.items()}
         arrays |= {f"shared/{name}/{key}": value for key, value in fitted.shared.items()}
+    if model.weather_free is not None:
+        arrays[WEATHER_FREE] = np.frombuffer(dump_model(model.weather_free), np.uint8)
     out = io.BytesIO()
     np.savez(out, allow_pickle=False, **{name: _small(name, value) for name, value in arrays.items()})
     return out.getvalue()
@@ -59,7 +62,6 @@ def load_model(blob: bytes) -> ForecastModel:
     head = json.loads(arrays["head"].tobytes())
     if head["format"] != FORMAT:
         raise Unsuitable(f"the model is of format {head['format']}, this version reads {FORMAT}: fit it anew")
-    settings = head["settings"]
     experts = {
         name: Fitted(
             series=_under(arrays, f"series/{name}/"), shared=_under(arrays, f"shared/{name}/"), end_day=int(end_day)
@@ -67,16 +69,22 @@ def load_model(blob: bytes) -> ForecastModel:
         for name, end_day in head["ends"].items()
     }
     return ForecastModel(
-        settings=ForecastSettings(
-            **{**settings, "zone": ZoneInfo(settings["zone"]), "experts": tuple(settings["experts"])}
-        ),
+        settings=_settings(head["settings"]),
         end_day=int(head["end_day"]),
         learnt_day=int(head["learnt_day"]),
         experts=experts,
         track=Track(calibration=Calibration(**_under(arrays, "calibration/")), **_under(arrays, "track/")),
         prior=Prior(**_under(arrays, "prior/")),
+        weather_free=load_model(arrays[WEATHER_FREE].tobytes()) if WEATHER_FREE in arrays else None,
         **_under(arrays, "model/"),
     )
+
+
+def _settings(stored: dict[str, Any]) -> ForecastSettings:
+    """The stored settings; what a model of an earlier version does not name has its default."""
+    given = {**stored, "zone": ZoneInfo(stored["zone"])}
+    given |= {name: tuple(stored[name]) for name in ("experts", "weather_free_experts") if name in stored}
+    return ForecastSettings(**given)
 
 
 def _small(name: str, value: Array) -> Array:

@@ -1,6 +1,7 @@
 """Designs, each made once and reused from block to block."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 
 from ampacity.forecasting.design import Design, make_design
 from ampacity.forecasting.panel import Shared, days_window, share
@@ -16,6 +17,12 @@ class Designs:
     weather: Weather
     settings: ForecastSettings
     _made: dict[tuple[int, int, int, float], Shared] = field(default_factory=dict, repr=False)
+
+    @cached_property
+    def weather_free(self) -> "Designs":
+        """The same without weather: the calendar alone, for the models that stand in where weather is missing."""
+        settings = replace(self.settings, experts=self.settings.weather_free_experts, weather_free_experts=())
+        return Designs(self.weather.unknown(), settings)
 
     def shared(self, cell: int, first_day: int, end_day: int, *, minimum_known: float = 0.0) -> Shared:
         """The design of a weather cell (-1: of the calendar alone) over whole days."""

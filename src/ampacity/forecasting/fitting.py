@@ -14,7 +14,7 @@ from ampacity.forecasting.learning import calibration_refits, learn_week, update
 from ampacity.forecasting.model import CHUNK, ForecastModel, gathered_track
 from ampacity.forecasting.panel import whole_days
 from ampacity.forecasting.preparation import days_of, levelled, make_panel, robust_scale, start_day
-from ampacity.forecasting.prior import Prior, fit_prior
+from ampacity.forecasting.prior import Prior, fit_prior, no_prior
 from ampacity.forecasting.tracking import Track, new_track, rescaled, track_of
 from ampacity.forecasting.types import (
     NO_CELL,
@@ -66,16 +66,54 @@ def fit(
     enough = (days >= settings.minimum_days) & (end - start >= settings.minimum_days)
     rows = np.flatnonzero(enough)
     issued = as_forecast or designs
-    known_before = _carried(previous, history, issued, rows, workers)
-    pieces = on_threads(
-        lambda piece: _fit_chunk(piece, y_w, (designs, issued), settings, known_before),
-        _chunks(rows, cell[rows // 3], start[rows], known_before.position[rows] >= 0, (first, end)),
-        workers,
-    )
+    given = _Given(history=history, y_w=y_w, cell=cell, start=start, span=(first, end), workers=workers)
+    pieces = _fit_rows(given, rows, (designs, issued), previous)
     prior = fit_prior(history, limit_w, enough.reshape(-1, 3), settings)
-    source = np.where(enough, ForecastSource.MODEL, prior.source.ravel())
-    source[rows[cell[rows // 3] == NO_CELL]] = ForecastSource.WEATHER_FREE
-    return _model_of(pieces, cell, source.reshape(-1, 3), prior, (settings, end))
+    with_weather = np.isin(np.arange(len(enough)), _fitted_on_weather(pieces, settings))
+    source = np.where(enough, np.where(with_weather, ForecastSource.MODEL, ForecastSource.WEATHER_FREE), 0)
+    source = np.where(enough, source, prior.source.ravel()).reshape(-1, 3)
+    model = _model_of(pieces, cell, source, prior, (settings, end))
+    if not settings.weather_free_experts or not with_weather.any():
+        return model
+    before = None if previous is None else previous.weather_free
+    free_designs = (designs.weather_free, issued.weather_free)
+    free_pieces = _fit_rows(given, np.flatnonzero(with_weather), free_designs, before)
+    free_source = np.where(with_weather, ForecastSource.WEATHER_FREE, ForecastSource.NONE).reshape(-1, 3)
+    beside = _model_of(free_pieces, cell, free_source, no_prior(source.shape), (designs.weather_free.settings, end))
+    return replace(model, weather_free=beside)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Given:
+    """What a fit starts from: clean, levelled loads of all series by day."""
+
+    history: LoadHistory
+    y_w: Floats32  # (E * 3, days, 96)
+    cell: Ints  # (E,)
+    start: Ints  # (E * 3,) the day in which each history starts
+    span: tuple[int, int]  # first day and end
+    workers: int
+
+
+def _fit_rows(
+    given: _Given, rows: Ints, designs: tuple[Designs, Designs], previous: ForecastModel | None
+) -> "list[_Fit]":
+    """Fit some series with designs of the weather that came and of the weather as it was forecast."""
+    settings = designs[0].settings
+    before = _carried(previous, given.history, designs[1], rows, given.workers)
+    cell = given.cell[rows // 3]
+    return on_threads(
+        lambda piece: _fit_chunk(piece, given.y_w, designs, settings, before),
+        _chunks(rows, cell, given.start[rows], before.position[rows] >= 0, given.span),
+        given.workers,
+    )
+
+
+def _fitted_on_weather(pieces: "list[_Fit]", settings: ForecastSettings) -> Ints:
+    """The series that were fitted on some variable of the weather."""
+    name = settings.experts[0]
+    found = [piece.rows for piece, _, fitted, _ in pieces if fitted[name].shared["weather"].any()]
+    return np.concatenate([np.zeros(0, np.int64), *found])
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -112,7 +150,8 @@ def _carried(
     position = np.full(len(history.load_w) * 3, -1)
     if previous is None or previous.settings.experts != designs.settings.experts or not len(rows):
         return _Before(model=None, position=position)
-    updated = update(previous, history, designs.weather, designs=designs, workers=workers)
+    alone = replace(previous, weather_free=None)
+    updated = update(alone, history, designs.weather, designs=designs, workers=workers)
     still = updated.element < len(history.load_w)
     position[(updated.element * 3 + updated.phase)[still]] = np.flatnonzero(still)
     return _Before(model=updated, position=position)
@@ -139,7 +178,7 @@ def _fit_chunk(
         track = new_track(len(raw), len(experts))
         for begin, until in pairwise(calibration_refits(piece.first_day, end, settings)):
             track = learn_week(track, panel, issued, (piece.first_day, begin, until), settings)
-    used = (observed.design.known.mean(axis=1) >= USABLE_WEATHER).astype(np.float32)
+    used = (observed.design.known.mean(axis=1) >= USABLE_WEATHER).astype(np.float32) * (piece.cell != NO_CELL)
     fitted = {}
     for expert in experts:
         learnt = expert.fit(panel, piece.first_day, end)

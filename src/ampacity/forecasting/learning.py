@@ -18,6 +18,7 @@ from ampacity.forecasting.types import (
     LoadHistory,
     Weather,
 )
+from ampacity.forecasting.weather_free import with_weather_known
 from ampacity.forecasting.workers import on_threads
 
 
@@ -67,6 +68,10 @@ def update(
         weather: as it was forecast for those days, so that the margins know how wrong the weather is.
     """
     designs = designs or Designs(weather, model.settings)
+    beside = model.weather_free
+    if beside is not None:
+        beside = update(beside, recent, weather, designs=designs.weather_free, workers=workers)
+        model = replace(model, weather_free=beside)
     first, end = whole_days(recent.window, model.settings.day_start_quarter)
     begin = max(model.learnt_day, first + 1)
     if begin >= end or not len(model.element):
@@ -77,7 +82,7 @@ def update(
     def learn(rows: Ints) -> Track:
         shared = designs.shared(int(model.cell[rows[0]]), first, end)
         y_w = days_of(clean, first, end, model.settings)[model.element[rows] * 3 + model.phase[rows]]
-        panel = make_panel(y_w / model.scale_w[rows, None, None], shared)
+        panel = with_weather_known(model, rows, make_panel(y_w / model.scale_w[rows, None, None], shared))
         forecasts = np.stack([EXPERTS[n].forecast(f, panel, begin, end) for n, f in fitted_of(model, rows).items()])
         return learn_days(track_of(model.track, rows), panel, forecasts, begin, model.settings)
 

@@ -35,6 +35,7 @@ class ForecastModel:
     experts: Mapping[str, Fitted]  # shared arrays are stacked by group
     track: Track
     prior: Prior
+    weather_free: "ForecastModel | None" = None  # of those series that this one forecasts from weather
 
 
 def chunks_of(model: ForecastModel) -> Iterator[Ints]:

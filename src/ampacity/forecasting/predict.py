@@ -10,23 +10,27 @@ from ampacity.forecasting.designs import Designs
 from ampacity.forecasting.experts import EXPERTS, shares
 from ampacity.forecasting.faults import without_faults
 from ampacity.forecasting.model import RECENT_DAYS, ForecastModel, chunks_of, fitted_of
-from ampacity.forecasting.panel import Panel, Shared, whole_days
+from ampacity.forecasting.panel import Panel, whole_days
 from ampacity.forecasting.preparation import make_panel
 from ampacity.forecasting.prior import prior_band
 from ampacity.forecasting.tracking import mix, track_of
 from ampacity.forecasting.types import (
     Bools,
     Floats32,
-    ForecastSource,
     Ints,
     LoadForecast,
     LoadHistory,
     Weather,
 )
+from ampacity.forecasting.weather_free import (
+    fitted_on,
+    lacks_weather,
+    sources,
+    stood_in,
+    with_weather_known,
+)
 from ampacity.forecasting.workers import on_threads
 from ampacity.timegrid import QUARTERS_PER_DAY, Window
-
-MISSING_WEATHER = 0.1  # share of the window without weather above which a forecast counts as weather-free
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,7 +39,12 @@ class DailyForecast:
 
     day: int
     load: Floats32  # (S, 1 + days, 96) from the day before on, in units of each series' scale
-    weather_free: Bools  # (S,) weather that the model was fitted on is missing
+    lacks: Bools  # (S, days * 96) weather that the model was fitted on is missing
+    weather_free: Floats32 | None = None  # as `load`, of the weather-free model; where there is one and it is needed
+
+    def covers(self, day: int, end: int) -> bool:
+        """Whether it is of that day, and reaches to before `end`."""
+        return self.day == day and self.day + self.load.shape[1] - 1 >= end
 
 
 def predict(
@@ -62,17 +71,29 @@ def predict(
     """
     levels, settings = model.settings.levels, model.settings
     day, end = days_of_window(window, settings.day_start_quarter)
-    if daily is None or daily.day != day or daily.day + daily.load.shape[1] - 1 < end:
+    if daily is None or not daily.covers(day, end):
         daily = forecast_days(model, recent, weather, window=window, designs=designs, workers=workers)
     out = np.full((len(levels), len(model.source) * 3, window.count), np.nan, np.float32)
-    source = model.source.copy()
+    begin = window.first - day * QUARTERS_PER_DAY - settings.day_start_quarter
+    lacks = daily.lacks[:, begin : begin + window.count]
     if len(model.element):
-        view = _view(model, recent, window, daily)
-        out[:, model.element * 3 + model.phase] = quantiles(view, window, levels)
-        source[model.element[daily.weather_free], model.phase[daily.weather_free]] = ForecastSource.WEATHER_FREE
+        found_w = quantiles(_view(model, recent, window, day, daily.load), window, levels)
+        if lacks.any():
+            beside, free_w = model.weather_free, None
+            if beside is not None and daily.weather_free is not None:
+                free_w = quantiles(_view(beside, recent, window, day, daily.weather_free), window, levels)
+            found_w = stood_in(model, lacks, found_w, free_w)
+        out[:, model.element * 3 + model.phase] = found_w
     out[:, model.prior.series] = prior_band(model.prior, window, levels, settings)
     shaped = out.reshape(len(levels), -1, 3, window.count)
-    return LoadForecast(window=window, levels=levels, load_w=shaped, source=source.astype(np.int8))
+    source, weather_free = sources(model, lacks)
+    return LoadForecast(
+        window=window,
+        levels=levels,
+        load_w=shaped,
+        source=source.astype(np.int8),
+        weather_free=weather_free if weather_free.any() else None,
+    )
 
 
 def days_of_window(window: Window, day_start_quarter: int) -> tuple[int, int]:
@@ -88,20 +109,16 @@ def forecast_days(
     weather: Weather,
     *,
     window: Window,
-    with_weather: Window | None = None,
     designs: Designs | None = None,
     workers: int = 1,
 ) -> DailyForecast:
-    """The daily base of all days that a window touches, from the whole days before its origin.
-
-    `with_weather` is the part of the window that counts as weather-free where its weather is missing; by default all.
-    """
+    """The daily base of all days that a window touches, from the whole days before its origin."""
     designs = designs or Designs(weather, model.settings)
     day, end = days_of_window(window, model.settings.day_start_quarter)
     first = max(whole_days(recent.window, model.settings.day_start_quarter)[0], day - RECENT_DAYS)
     first = min(first, day - 2)
     load = np.empty((len(model.element), end - day + 1, QUARTERS_PER_DAY), np.float32)
-    weather_free = np.zeros(len(model.element), bool)
+    lacks = np.zeros((len(model.element), (end - day) * QUARTERS_PER_DAY), bool)
     clean = without_faults(recent)
 
     def forecast(rows: Ints) -> None:
@@ -110,24 +127,30 @@ def forecast_days(
         start = day * QUARTERS_PER_DAY + model.settings.day_start_quarter
         before = _aligned(clean, model.element[rows] * 3 + model.phase[rows], start, shared.design.window)
         panel = make_panel(_by_day(before) / model.scale_w[rows, None, None], shared)
-        load[rows] = _mixed(model, rows, panel, day)
-        weather_free[rows] = _lacks_weather(model, rows, shared, with_weather or window, weather)
+        load[rows] = _mixed(model, rows, with_weather_known(model, rows, panel), day)
+        lacks[rows] = lacks_weather(model, rows, shared)[start - shared.design.window.first :]
+        if weather.stale is not None and cell >= 0:
+            lacks[rows] |= bool(weather.stale[cell] and fitted_on(model, rows).any())
 
     on_threads(forecast, chunks_of(model), workers)
-    return DailyForecast(day=day, load=load, weather_free=weather_free)
+    beside = None
+    if model.weather_free is not None and lacks.any():
+        beside = forecast_days(
+            model.weather_free, recent, weather, window=window, designs=designs.weather_free, workers=workers
+        ).load
+    return DailyForecast(day=day, load=load, lacks=lacks, weather_free=beside)
 
 
-def _view(model: ForecastModel, recent: LoadHistory, window: Window, daily: DailyForecast) -> View:
-    start = daily.day * QUARTERS_PER_DAY + model.settings.day_start_quarter
+def _view(model: ForecastModel, recent: LoadHistory, window: Window, day: int, load: Floats32) -> View:
+    start = day * QUARTERS_PER_DAY + model.settings.day_start_quarter
     two_days = Window(start - QUARTERS_PER_DAY, 2 * QUARTERS_PER_DAY)
     newest = _aligned(recent, model.element * 3 + model.phase, window.first, two_days)
     return View(
         track=model.track,
         scale_w=model.scale_w,
-        daily=daily.load,
+        daily=load,
         y=_by_day(newest) / model.scale_w[:, None, None],
         day_start=start,
-        weather_free=daily.weather_free,
     )
 
 
@@ -156,15 +179,3 @@ def _mixed(model: ForecastModel, rows: Ints, panel: Panel, day: int) -> Floats32
     delays = np.minimum(np.maximum(np.arange(-1, end - day), 0), DELAY_BANDS - 1)
     found: Floats32 = mixed[delays, :, np.arange(end - day + 1)].transpose(1, 0, 2)
     return found
-
-
-def _lacks_weather(model: ForecastModel, rows: Ints, shared: Shared, window: Window, weather: Weather) -> bool:
-    """Whether a variable that the model was fitted on is missing from the window, or too old."""
-    cell, group = int(model.cell[rows[0]]), int(model.group[rows[0]])
-    if cell < 0:
-        return False  # fitted without weather: it lacks none, and its source says so already
-    used = next(iter(model.experts.values())).shared["weather"][group] > 0
-    at = slice(window.first - shared.design.window.first, window.end - shared.design.window.first)
-    missing = 1 - shared.design.known[:, at].mean(axis=1)
-    stale = weather.stale is not None and bool(weather.stale[cell])
-    return bool(used.any()) and (stale or bool((missing[used] > MISSING_WEATHER).any()))

@@ -58,6 +58,13 @@ def fit_prior(history: LoadHistory, limit_w: Floats | None, modelled: Bools, set
     return Prior(source=source.reshape(-1, 3), series=series, median_w=median, width_w=wide)
 
 
+def no_prior(shape: tuple[int, ...]) -> Prior:
+    """Of no series, in a block of elements and phases (E, 3)."""
+    nothing = np.zeros((0, KINDS), np.float32)
+    source = np.full(shape, ForecastSource.NONE, np.int64)
+    return Prior(source=source, series=np.zeros(0, np.int64), median_w=nothing, width_w=nothing)
+
+
 def prior_band(prior: Prior, window: Window, levels: tuple[float, ...], settings: ForecastSettings) -> Floats32:
     """Quantiles over a window (Q, P, T): the width grows with the log of the level, as an exponential tail does."""
     kind = kind_of_hour(window, settings)

@@ -1,6 +1,6 @@
 """What goes into a forecast and what comes out: arrays on the quarter-hour grid."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import IntEnum
 from zoneinfo import ZoneInfo
 
@@ -26,7 +26,7 @@ class ForecastSource(IntEnum):
     NONE = 0  # there is no such phase: NaN
     LIMIT = 1  # nothing is known of it: the band spans its limit
     PRIOR = 2  # too little history for a model: its few days, or its neighbours' shape
-    WEATHER_FREE = 3  # a model, without the weather of the window
+    WEATHER_FREE = 3  # a model of the calendar alone: there is no weather, or none to be trusted
     MODEL = 4
 
 
@@ -70,6 +70,11 @@ class Weather:
             if shape != (len(self.latitude), self.window.count):
                 raise Unsuitable(f"{name} has shape {shape}, must be ({len(self.latitude)}, {self.window.count})")
 
+    def unknown(self) -> "Weather":
+        """The same cells, and nothing known of their weather."""
+        nothing = np.full((len(self.latitude), self.window.count), np.nan)
+        return replace(self, temperature_c=nothing, global_radiation_w_m2=nothing, wind_speed_m_s=nothing, stale=None)
+
     @classmethod
     def none(cls, window: Window) -> "Weather":
         """No weather at all."""
@@ -97,6 +102,7 @@ class ForecastSettings:
     calibration_weeks: int = 4  # rolling weekly refits from which a new model learns its margins
     minimum_days: int = 14  # below it a series gets a prior
     experts: tuple[str, ...] = ("smooth", "classed", "hourly", "lagged", "random")
+    weather_free_experts: tuple[str, ...] = ("classed",)  # of the model that stands in where weather is missing
 
     def __post_init__(self) -> None:
         if not 0 < self.risk <= 0.2:
@@ -116,6 +122,7 @@ class LoadForecast:
     levels: tuple[float, ...]
     load_w: Floats32
     source: NDArray[np.int8]  # (E, 3) of ForecastSource
+    weather_free: Bools | None = None  # (E, 3, T) quarters that rest on the calendar alone; None: no quarter does
 
     def at(self, level: float) -> Floats32:
         """The quantile of that level, (E, 3, T)."""
