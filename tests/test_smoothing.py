@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ampacity.allocation import Smoothing, revisions_per_block, smooth, total_variation_w
+from ampacity.allocation import Smoothing, revisions_per_block, smooth, steady_wish, total_variation_w
 from tests.allocation_cases import cases
 
 RULES = Smoothing(frozen_quarters=1, dead_band_fraction=0.02, rise_fraction=0.2)
@@ -49,6 +49,39 @@ def test_a_grant_passes_everywhere():
 
 def test_what_was_never_said_before_is_new():
     assert _one([10.0, 90.0], [np.nan, np.nan]) == [10.0, 90.0]
+
+
+def test_a_group_that_falls_keeps_a_cushion_so_that_the_next_falls_change_nothing():
+    rules = Smoothing(frozen_quarters=1, cushion_fraction=0.1)
+    said = _one([50.0, 70.0, 80.0], [50.0, 80.0, 80.0], rules=rules)
+    assert said == [50.0, 63.0, 72.0]
+    assert _one([50.0, 64.0, 73.0], said, rules=rules) == said
+
+
+def test_a_cushion_does_not_go_below_what_is_firm_or_granted():
+    new, before, rules = (
+        np.array([[70.0, 70.0]]),
+        np.array([[80.0, 80.0]]),
+        Smoothing(frozen_quarters=0, cushion_fraction=0.1),
+    )
+    said = smooth(
+        new, before, headroom_w=np.full((1, 1, 2), 1e3), parent=np.array([-1]), element=np.array([0]),
+        phase_share=np.ones((1, 1)), contracted_w=np.array([100.0]), one_ampere_w=np.array([1.0]),
+        granted_w=np.array([[np.nan, 69.0]]), firm_w=np.array([65.0]), rules=rules,
+    )  # fmt: skip
+    assert said.tolist() == [[65.0, 69.0]]
+
+
+def test_a_wish_stays_while_it_says_much_the_same_and_fits():
+    def said(new_w, before_w, capacity_w=100.0):
+        new = np.array([new_w])
+        capacity = np.full(new.shape, capacity_w)
+        return steady_wish(new, np.array([before_w]), capacity, np.array([1.0]), RULES)[0].tolist()
+
+    assert said([50.0, 50.9], [50.5, 50.5]) == [50.5, 50.5]
+    assert said([50.0, 53.0], [50.5, 50.5]) == [50.0, 53.0]
+    assert said([50.0, 50.0], [50.5, 50.5], capacity_w=50.0) == [50.0, 50.0]
+    assert said([50.0, 50.0], [50.5, np.nan]) == [50.5, 50.0]
 
 
 @given(cases(elements=10, groups=12, quarters=4), cases(elements=10, groups=12, quarters=4), st.integers(0, 3))

@@ -53,6 +53,7 @@ class Connected:
     """Who is connected, for tests of what a cycle writes; nobody counts as away."""
 
     providers: frozenset[int]
+    insistent: frozenset[int] = frozenset()
 
     async def connected_providers(self) -> frozenset[int]:
         return self.providers
@@ -62,6 +63,9 @@ class Connected:
 
     async def figures_told(self, group_nos, kind) -> tuple[()]:
         return ()
+
+    async def told_each_cycle(self) -> frozenset[int]:
+        return self.insistent
 
 
 @pytest.fixture

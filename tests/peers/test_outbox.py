@@ -173,7 +173,7 @@ async def test_who_wants_changes_only_gets_changes_only(pool):
     await add_grid(pool, {"g1": "fp"}, unit="W")
     async with sink(pool, "fp", profile={"changes_only": True}) as fp, world(pool):
         for watts in (5.0, 5.0, 6.0):
-            await decide(pool, np.full((1, 8), watts), kinds=["CONSUMPTION"])
+            await decide(pool, np.full((1, 120), watts), kinds=["CONSUMPTION"])
             await all_gone(pool)
 
     assert fp.first_values() == [5.0, 6.0]

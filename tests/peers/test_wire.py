@@ -338,12 +338,19 @@ def outbound(values, first=Q0) -> OutboundForecast:
 
 
 def test_a_forecast_that_only_reaches_on_says_the_same():
-    last = outbound([5, 5, 5, 5]).figures
+    last = outbound([5.0] * 120).figures
+    rest = [5.0] * 118
 
-    assert mapping.says_the_same(outbound([5, 5, 5, 7], Q0 + 1), last, PLAIN)
-    assert mapping.says_the_same(outbound([5.2, 5, 5, 7], Q0 + 1), last, PLAIN)
-    assert not mapping.says_the_same(outbound([5, 4, 5, 7], Q0 + 1), last, PLAIN)
-    assert not mapping.says_the_same(outbound([5, 5, 5, 5], Q0 + 2), last, PLAIN)
+    assert mapping.says_the_same(outbound([5, *rest, 7], Q0 + 1), last, PLAIN)
+    assert mapping.says_the_same(outbound([5.2, *rest, 7], Q0 + 1), last, PLAIN)
+    assert not mapping.says_the_same(outbound([4, *rest, 7], Q0 + 1), last, PLAIN)
+
+
+def test_a_forecast_says_something_new_when_the_last_one_would_soon_reach_less_than_a_day():
+    last = outbound([5.0] * 120).figures
+
+    assert mapping.says_the_same(outbound([5.0] * 120, Q0 + 22), last, PLAIN)
+    assert not mapping.says_the_same(outbound([5.0] * 120, Q0 + 23), last, PLAIN)
 
 
 @pytest.mark.parametrize("preset", PRESETS)

@@ -12,7 +12,7 @@ from ampacity.allocation.need import is_used_up, need_cap
 from ampacity.allocation.optimum import optimum
 from ampacity.allocation.requests import Decisions, Reason, Status, decide_requests
 from ampacity.allocation.rounding import hand_out_rest, round_down
-from ampacity.allocation.smoothing import Smoothing, revisions_per_block, smooth, total_variation_w
+from ampacity.allocation.smoothing import Smoothing, revisions_per_block, smooth, steady_wish, total_variation_w
 
 __all__ = [
     "RULE",
@@ -47,6 +47,7 @@ __all__ = [
     "round_down",
     "share_with_grants",
     "smooth",
+    "steady_wish",
     "stranded_w",
     "total_variation_w",
     "weighted_jain",

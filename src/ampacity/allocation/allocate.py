@@ -12,7 +12,7 @@ from ampacity.allocation.forest import Bools, Floats, Forest, Ints, placed, plan
 from ampacity.errors import Unsuitable
 
 RULE = "weighted max-min, firm part first"
-RULE_VERSION = 1
+RULE_VERSION = 2
 _AT_A_TIME = 80_000  # users times quarters in one piece of work: a few tens of MB
 
 

@@ -258,3 +258,6 @@ class Everybody:
 
     async def figures_told(self, group_nos: Sequence[int], kind: ForecastKind) -> tuple[()]:  # noqa: ARG002  # nobody
         return ()
+
+    async def told_each_cycle(self) -> tuple[int, ...]:
+        return ()

@@ -1,7 +1,7 @@
 """One publication cycle: settle, forecast, headroom, allocate, decide and record; sending follows from the outbox."""
 
 import asyncio
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from uuid import UUID, uuid4
@@ -15,6 +15,7 @@ from ampacity.network import Direction, ForecastKind, Network
 from ampacity.operations.away import away_groups
 from ampacity.operations.bases import Bases
 from ampacity.operations.decide import KIND_OF, Before, Decided, Outlook, decide
+from ampacity.operations.deliver import due
 from ampacity.operations.emergency import restrained
 from ampacity.operations.forecast import forecasts
 from ampacity.operations.forecast_plan import Plan, make_plan
@@ -24,8 +25,9 @@ from ampacity.operations.settings import CycleSettings
 from ampacity.operations.settle_usage import settle_usage
 from ampacity.operations.settled_loads import GROUPS_AT_ONCE
 from ampacity.operations.stages import Stages
-from ampacity.operations.summary import summarise
+from ampacity.operations.summary import Messages, summarise
 from ampacity.ports import (
+    CapacityTable,
     ConnectedPeers,
     CycleRecord,
     CycleStore,
@@ -103,7 +105,7 @@ async def _decide_slot(
             await writer.close_gate()
             await writer.rests_on(grid, need_wh, outlook.need_cap_w)
             held = await _held(plan, ports.requests)
-            connected = await ports.peers.connected_providers()  # who connects from now on is told after the commit
+            audience = await _audience(ports.peers)  # who connects from now on is told after the commit
             away = await away_groups(plan.network, outlook.steps, ports.peers)
             imposed = await ports.requests.emergencies(slot)
             told = await ports.cycles.newest_capacities(len(plan.network.groups), slot)
@@ -115,8 +117,9 @@ async def _decide_slot(
         with stages.during("write"):
             if away is not None:
                 await writer.away(away)
-            sent = await _write(writer, plan.network, outlook, decided, connected)
-        await writer.finish(summarise(plan, gathered, decided, sent, away), stages.seconds)
+            await _write(writer, outlook, decided)
+            messages = await _send(writer, plan.network, decided, told, audience)
+        await writer.finish(summarise(plan, gathered, decided, messages, away), stages.seconds)
 
 
 async def _needed(plan: Plan, ports: CyclePorts) -> Floats | None:
@@ -143,19 +146,45 @@ async def _daily_need(plan: Plan, grid: GridStore) -> Floats:
     return need_wh
 
 
-async def _write(
-    writer: DecisionWriter, network: Network, outlook: Outlook, decided: Decided, connected: Collection[int]
-) -> dict[str, int]:
-    """Write headroom, capacities and messages; gives the number of messages of each kind."""
+async def _write(writer: DecisionWriter, outlook: Outlook, decided: Decided) -> None:
+    """Write headroom and capacities."""
     for direction, headroom_w in outlook.headroom_w.items():
         await writer.headroom(direction, outlook.steps, headroom_w)
         await writer.pool(direction, outlook.steps, outlook.pool_w[direction])
     for direction, headroom_w in outlook.fallback_headroom_w.items():
         await writer.headroom(direction, outlook.fallback_steps, headroom_w, fallback=True)
-    provider = {p.provider_id: i for i, p in enumerate(network.providers)}
-    online = [g for g, group in enumerate(network.groups) if provider[group.provider_id] in connected]
-    sent: dict[str, int] = {}
     for table in decided.tables:
         await writer.capacities(table)
-        sent[table.kind.value] = await writer.send(table.kind, online)
-    return sent
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Audience:
+    """Providers that are told, and those of them that want to be told all."""
+
+    connected: Collection[int]
+    insistent: Collection[int]
+
+
+async def _audience(peers: ConnectedPeers) -> _Audience:
+    return _Audience(connected=await peers.connected_providers(), insistent=await peers.told_each_cycle())
+
+
+async def _send(
+    writer: DecisionWriter,
+    network: Network,
+    decided: Decided,
+    before: Mapping[ForecastKind, CapacityTable],
+    audience: _Audience,
+) -> Messages:
+    """Write the messages that are due."""
+    number = {p.provider_id: i for i, p in enumerate(network.providers)}
+    owner = [number[group.provider_id] for group in network.groups]
+    online = np.isin(owner, list(audience.connected))
+    insistent = np.isin(owner, list(audience.insistent))
+    told_until = await writer.told_until([t.kind for t in decided.tables], len(owner))
+    messages = Messages(sent={}, held_back={})
+    for table in decided.tables:
+        wanted = online & (insistent | due(table, before.get(table.kind), told_until[table.kind]))
+        messages.sent[table.kind.value] = await writer.send(table.kind, np.flatnonzero(wanted).tolist())
+        messages.held_back[table.kind.value] = int((online & ~wanted).sum())
+    return messages

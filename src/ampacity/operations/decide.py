@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from ampacity.allocation import Allocation, Smoothing, allocate, optimum, share_with_grants, smooth
+from ampacity.allocation import Allocation, Smoothing, allocate, optimum, share_with_grants, smooth, steady_wish
 from ampacity.network import Direction, ForecastKind, Network
 from ampacity.operations.away import AWAY, beside, drawn_w, with_away
 from ampacity.ports import AwayGroups, CapacityTable, Floats, Held, Ints, Steps
@@ -66,7 +66,7 @@ def decide(
             newest = fallbacks.get(direction, before.capacities.get(FALLBACK_OF[direction]))
             drawn = drawn_w(network, away, direction, outlook.steps, newest)
         tables.append(_shares(network, outlook, direction, held[direction], before, drawn))
-    tables.append(_optimum(network, outlook, tables[0]))
+    tables.append(_optimum(network, outlook, tables[0], before))
     return Decided(tables=(*tables, *fallbacks.values()))
 
 
@@ -90,18 +90,10 @@ def _steady(
     network: Network, outlook: Outlook, direction: Direction, held: Held, before: Before, capacity_w: Floats
 ) -> NDArray[np.float32]:
     """The new capacities, but what was said before where that may stay."""
-    told = before.capacities.get(KIND_OF[direction])
-    if told is None or told.steps.quarters != outlook.steps.quarters:
+    previous_w = _said_before(before, KIND_OF[direction], outlook.steps, len(capacity_w))
+    if previous_w is None:
         return whole_watts(capacity_w)
-    shift = outlook.steps.first - told.steps.first
-    previous_w = np.full(capacity_w.shape, np.nan)
-    span = slice(max(shift, 0), shift + outlook.steps.count)
-    is_back = told.bound_by[: len(capacity_w), span] == AWAY  # it has its share again at once
-    known = np.where(is_back, np.nan, told.capacity_w[: len(capacity_w), span])
-    if shift >= 0:
-        previous_w[: len(known), : known.shape[1]] = known
     contract_w = network.contracted_w(direction).astype(np.float64)
-    phases = (network.phase_share > 0).sum(axis=1)
     most_w = np.fmin(contract_w[:, None], held.returned_w)
     due_w = held.granted_w.astype(np.float64)
     if direction is Direction.IMPORT and outlook.need_cap_w is not None:
@@ -114,11 +106,33 @@ def _steady(
         element=network.element,
         phase_share=network.phase_share.astype(np.float64),
         contracted_w=contract_w,
-        one_ampere_w=network.phase_voltage_v[network.element] * phases,
+        one_ampere_w=_one_ampere_w(network),
         granted_w=due_w,
+        firm_w=network.firm_w(direction).astype(np.float64),
         rules=before.rules,
     )
     return whole_watts(smoothed_w)
+
+
+def _said_before(before: Before, kind: ForecastKind, steps: Steps, groups: int) -> NDArray[np.float64] | None:
+    """What was said of these steps before, (G, T), NaN where nothing was; None: nothing that can be compared."""
+    told = before.capacities.get(kind)
+    if told is None or told.steps.quarters != steps.quarters:
+        return None
+    shift = steps.first - told.steps.first
+    previous_w = np.full((groups, steps.count), np.nan)
+    span = slice(max(shift, 0), shift + steps.count)
+    is_back = told.bound_by[:groups, span] == AWAY  # it has its share again at once
+    known = np.where(is_back, np.nan, told.capacity_w[:groups, span])
+    if shift >= 0:
+        previous_w[: len(known), : known.shape[1]] = known
+    return previous_w
+
+
+def _one_ampere_w(network: Network) -> NDArray[np.float64]:
+    """What 1 A on all its phases is for each group [W], (G,)."""
+    watts: NDArray[np.float64] = network.phase_voltage_v[network.element] * (network.phase_share > 0).sum(axis=1)
+    return watts
 
 
 def share(network: Network, outlook: Outlook, direction: Direction, held: Held) -> tuple[Floats, Ints]:
@@ -163,15 +177,19 @@ def _fill(network: Network, headroom_w: Floats, weight: Floats, floor_w: Floats,
     )
 
 
-def _optimum(network: Network, outlook: Outlook, consumption: CapacityTable) -> CapacityTable:
+def _optimum(network: Network, outlook: Outlook, consumption: CapacityTable, before: Before) -> CapacityTable:
     """The expected energy of a day, where it makes the element's load flattest, inside the capacity."""
     element_w = outlook.median_w.sum(axis=1)[network.element].astype(float)
     days = consumption.steps.count * consumption.steps.quarters / QUARTERS_PER_DAY
-    capacity_w = optimum(consumption.capacity_w.astype(float), (outlook.need_wh * days).astype(float), element_w)
+    most_w = consumption.capacity_w.astype(float)
+    wish_w = optimum(most_w, (outlook.need_wh * days).astype(float), element_w)
+    previous_w = _said_before(before, ForecastKind.OPTIMUM, consumption.steps, len(wish_w))
+    if previous_w is not None:
+        wish_w = steady_wish(wish_w, previous_w, most_w, _one_ampere_w(network), before.rules)
     return CapacityTable(
         kind=ForecastKind.OPTIMUM,
         steps=consumption.steps,
-        capacity_w=whole_watts(capacity_w),
+        capacity_w=whole_watts(wish_w),
         bound_by=consumption.bound_by,
     )
 

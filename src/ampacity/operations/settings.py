@@ -35,6 +35,8 @@ class CycleSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     """Capacities of so many coming quarters change only for safety or on request."""
     dead_band_fraction: float = 0.02
     """Rises below this part of a capacity, or below 1 A, are not told."""
+    cushion_fraction: float = 0.01
+    """A group that falls stays this part below all of its new capacities, so that the next falls need no message."""
     rise_fraction: float = 0.2
     """The most that a capacity rises from one cycle to the next, as a part of the contract; 1: no limit."""
     lease_s: float = 120.0
@@ -53,6 +55,7 @@ class CycleSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
             "usual_need_h": self.usual_need_h >= 0,
             "frozen_quarters": 0 <= self.frozen_quarters <= 96,
             "dead_band_fraction": 0 <= self.dead_band_fraction <= 1,
+            "cushion_fraction": 0 <= self.cushion_fraction <= 0.5,
             "rise_fraction": 0 < self.rise_fraction <= 1,
             "lease_s": self.lease_s > 0,
         }
@@ -72,6 +75,7 @@ class CycleSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
             frozen_quarters=self.frozen_quarters,
             dead_band_fraction=self.dead_band_fraction,
             rise_fraction=self.rise_fraction,
+            cushion_fraction=self.cushion_fraction,
         )
 
     @property

@@ -1,5 +1,7 @@
 """A cycle in a few figures, for people and programs."""
 
+from dataclasses import dataclass
+
 import numpy as np
 
 from ampacity.network import Direction, ForecastKind
@@ -13,8 +15,16 @@ TIGHTEST = 5
 NAMED = 20  # providers that are away, by name
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Messages:
+    """Messages of a cycle by kind: those written, and those that would have told who is connected nothing new."""
+
+    sent: dict[str, int]
+    held_back: dict[str, int]
+
+
 def summarise(
-    plan: Plan, gathered: Gathered, decided: Decided, sent: dict[str, int], away: AwayGroups | None
+    plan: Plan, gathered: Gathered, decided: Decided, messages: Messages, away: AwayGroups | None
 ) -> JsonObject:
     """What the cycle rested on and what it decided."""
     consumption = decided.table(ForecastKind.CONSUMPTION)
@@ -27,8 +37,9 @@ def summarise(
         "sources": gathered.sources(),
         "weather": _weather_words(plan),
         "allocated_w": round(float(consumption.capacity_w[:, 0].sum()), 1),
-        "messages": sum(sent.values()),
-        "sent": dict(sent),
+        "messages": sum(messages.sent.values()),
+        "sent": dict(messages.sent),
+        "held_back": dict(messages.held_back),
         "away": _away(plan, away),
         "tightest": _tightest(plan, gathered.headroom_w[Direction.IMPORT]),
     }

@@ -27,11 +27,12 @@ from ampacity.oscp.wire import (
     VersionUrl,
 )
 from ampacity.peers.types import Behaviour, Connection, Figures, OutboundForecast, Watts
-from ampacity.timegrid import moment_of
+from ampacity.timegrid import QUARTERS_PER_DAY, moment_of
 
 _STEPS_PER_UNIT = {PowerUnit.A: 10.0, PowerUnit.W: 1.0, PowerUnit.KW: 100.0}  # rounded down to 0.1 A, 1 W, 0.01 KW
 _WATTS_PER_UNIT = {PowerUnit.W: 1.0, PowerUnit.KW: 1000.0}
 _BLOCK_UNITS: dict[PowerUnit, BlockUnit] = {PowerUnit.A: "A", PowerUnit.W: "W", PowerUnit.KW: "KW"}
+_REACHES_ON = QUARTERS_PER_DAY + 2  # until the next one comes a peer holds a day
 _HAIR = 1e-7  # what float32 loses, relatively, of a figure that is exactly a step
 
 
@@ -129,13 +130,13 @@ def _edge_text(quarter: int, *, milliseconds: bool) -> str:
 
 
 def says_the_same(forecast: OutboundForecast, last: Figures, profile: PeerProfile) -> bool:
-    """Whether the last forecast says the same for the time of both, and still reaches over half of this one's."""
+    """Whether the last forecast says the same for the time of both, and still reaches far enough."""
     now = forecast.figures
     if last.step_quarters != now.step_quarters or (now.first_quarter - last.first_quarter) % now.step_quarters:
         return False
     passed = (now.first_quarter - last.first_quarter) // now.step_quarters
     both = min(len(now.capacity_w), len(last.capacity_w) - passed)
-    if passed < 0 or both * 2 <= len(now.capacity_w):
+    if passed < 0 or last.end_quarter - now.first_quarter < _REACHES_ON:
         return False
     before_w, after_w = last.capacity_w[passed : passed + both], now.capacity_w[:both]
     by_phase = profile.power_by_phase

@@ -32,6 +32,7 @@ class PeerProfile(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     block_minutes: Literal[15, 30, 60] = 15
     power_by_phase: bool = False  # W and KW per phase as well, not as one block ALL
     changes_only: bool = False
+    every_forecast: bool = False  # of every cycle, changed or not
     refusal: Literal["forecast", "compliance_error", "silence"] = "forecast"
 
 

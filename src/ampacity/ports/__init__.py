@@ -1,6 +1,7 @@
 """What the operations need of the outside world."""
 
 from ampacity.ports.decisions import (
+    NOTHING_TOLD,
     AwayGroups,
     CapacityTable,
     CycleRecord,
@@ -32,6 +33,7 @@ from ampacity.ports.requests import (
 from ampacity.ports.values import Clock, Floats, Ints, JsonObject, JsonValue, Steps, Subject
 
 __all__ = [
+    "NOTHING_TOLD",
     "AnswerCounts",
     "Away",
     "AwayGroups",

@@ -1,6 +1,6 @@
 """What a cycle claims, writes and keeps."""
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -12,6 +12,8 @@ from ampacity.forecasting.quality import ForecastScore
 from ampacity.network import Direction, ForecastKind
 from ampacity.ports.grid import GridVersion
 from ampacity.ports.values import Floats, Ints, JsonObject, Steps
+
+NOTHING_TOLD = -1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,6 +88,13 @@ class DecisionWriter(Protocol):
 
     async def send(self, kind: ForecastKind, groups: Sequence[int], correlation_id: str | None = None) -> int:
         """Put the messages of these groups into the outbox; gives how many."""
+        ...
+
+    async def told_until(self, kinds: Collection[ForecastKind], groups: int) -> Mapping[ForecastKind, Ints]:
+        """The quarter up to which each group's provider holds its forecasts, or will when what waits is sent, (G,).
+
+        `NOTHING_TOLD` where it holds none that can be relied on.
+        """
         ...
 
     async def finish(self, summary: JsonObject, stages: Mapping[str, float]) -> None: ...

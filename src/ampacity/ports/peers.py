@@ -52,6 +52,10 @@ class ConnectedPeers(Protocol):
         """What these groups were sent last, and what they may have got since; several for a group, or none."""
         ...
 
+    async def told_each_cycle(self) -> Collection[int]:
+        """Numbers of the providers that want every forecast, changed or not."""
+        ...
+
 
 class Peers(Protocol):
     """Sessions, and the tokens that we issued."""

@@ -1,6 +1,6 @@
 """Slots and decisions: one winner for each slot, a decision with its messages in one transaction."""
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime
 from typing import Any
@@ -13,7 +13,7 @@ from ampacity.allocation import RULE, RULE_VERSION
 from ampacity.errors import Conflict
 from ampacity.forecasting import LoadForecast
 from ampacity.network import Direction, ForecastKind
-from ampacity.ports import AwayGroups, CapacityTable, Floats, GridVersion, Ints, JsonObject, Steps
+from ampacity.ports import NOTHING_TOLD, AwayGroups, CapacityTable, Floats, GridVersion, Ints, JsonObject, Steps
 from ampacity.store.pool import Connection
 from ampacity.store.sql import sql
 
@@ -39,6 +39,7 @@ class PostgresDecision:
         self.decision_id = decision_id
         self.summary: JsonObject = {}
         self.stages: Mapping[str, float] = {}
+        self._until: dict[ForecastKind, int] = {}
 
     async def close_gate(self) -> None:
         await self._connection.execute(sql("lock_negotiation"))
@@ -85,6 +86,7 @@ class PostgresDecision:
         )  # fmt: skip
 
     async def capacities(self, table: CapacityTable, groups: Sequence[int] | None = None) -> None:
+        self._until[table.kind] = table.steps.first + table.steps.count * table.steps.quarters
         runs = [(0, slice(None))] if groups is None else [(no, slice(i, i + 1)) for i, no in enumerate(groups)]
         records = [
             (
@@ -99,10 +101,17 @@ class PostgresDecision:
         await self._connection.copy_records_to_table("allocation_block", records=records, columns=ALLOCATION_COLUMNS)
 
     async def send(self, kind: ForecastKind, groups: Sequence[int], correlation_id: str | None = None) -> int:
-        records = [(self.decision_id, kind.value, self.owners[g], g, correlation_id) for g in groups]
-        columns = ["decision_id", "kind", "provider_no", "group_no", "correlation_id"]
+        until = self._until[kind]
+        records = [(self.decision_id, kind.value, self.owners[g], g, correlation_id, until) for g in groups]
+        columns = ["decision_id", "kind", "provider_no", "group_no", "correlation_id", "until_quarter"]
         await self._connection.copy_records_to_table("outbound_forecast", records=records, columns=columns)
         return len(records)
+
+    async def told_until(self, kinds: Collection[ForecastKind], groups: int) -> Mapping[ForecastKind, Ints]:
+        until = {kind: np.full(groups, NOTHING_TOLD, np.int64) for kind in kinds}
+        for row in await self._connection.fetch(sql("told_until"), [kind.value for kind in kinds]):
+            until[ForecastKind(row["kind"])][row["groups"]] = row["until_quarters"]
+        return until
 
     async def finish(self, summary: JsonObject, stages: Mapping[str, float]) -> None:
         self.summary, self.stages = summary, stages

@@ -99,6 +99,10 @@ class PeerStore:
         rows = await self._pool.fetch(sql("figures_told"), list(group_nos), kind.value)
         return [(row["group_no"], figures_of(row)) for row in rows]
 
+    async def told_each_cycle(self) -> set[int]:
+        """Numbers of the providers whose profile asks for every forecast."""
+        return {row["provider_no"] for row in await self._pool.fetch(sql("providers_told_each_cycle"))}
+
     async def due_steps(self, now: datetime, until: datetime) -> list[Peer]:
         return [_peer(row) for row in await self._pool.fetch(sql("take_due_steps"), now, until)]
 

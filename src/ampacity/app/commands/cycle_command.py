@@ -48,7 +48,8 @@ def show(record: CycleRecord) -> None:
     console.print(f"{s['elements']} elements, {s['groups']} groups; weather: {s['weather']}")
     console.print(f"forecasts of phases by source: {_counts(s['sources'])}; values left out: {_counts(s['marks'])}")
     console.print(
-        f"may be used now: {s['allocated_w'] / 1000:.1f} kW; messages written: {s['messages']} ({_counts(s['sent'])})"
+        f"may be used now: {s['allocated_w'] / 1000:.1f} kW; messages written: {s['messages']} ({_counts(s['sent'])}), "
+        f"held back: {sum(s.get('held_back', {}).values())}"
     )
     if s["away"]["groups"]:
         names = ", ".join(s["away"]["providers"])

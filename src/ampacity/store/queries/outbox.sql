@@ -87,6 +87,28 @@ where o.group_no = $1 and o.kind = $2 and o.sent_at is not null
 order by o.sent_at desc
 limit 1;
 
+-- name: told_until
+-- Of each kind the groups whose provider holds its newest forecast, or will as soon as what waits is sent, and the
+-- quarter up to which that reaches.  Nothing is held of a message that was given up, of one that went to another
+-- provider or under another contract, nor of one from before the session: what was decided meanwhile was not sent.
+select k.kind, array_agg(o.group_no) as groups, array_agg(o.until_quarter) as until_quarters
+from current_contract c
+join (
+    select element_no, max(recorded_at) as recorded_at from element_version group by element_no
+) as e using (element_no)
+left join peer p using (provider_no)
+cross join lateral unnest($1::forecast_kind[]) as k (kind)
+cross join lateral (
+    select m.provider_no, m.group_no, m.created_at, m.until_quarter, m.dead_at
+    from outbound_forecast m
+    where m.group_no = c.group_no and m.kind = k.kind and m.superseded_at is null
+    order by m.message_id desc
+    limit 1
+) as o
+where o.dead_at is null and o.until_quarter is not null and o.provider_no = c.provider_no
+    and o.created_at >= greatest(c.recorded_at, e.recorded_at, coalesce(p.connected_at, '-infinity'))
+group by k.kind;
+
 -- name: put_off_message
 update outbound_forecast
 set due_at = now() + make_interval(secs => $3), lease_until = null, last_error = $4
@@ -104,12 +126,12 @@ where message_id = any ($2::bigint[]) and leased_by = $1 and sent_at is null;
 
 -- name: enqueue_newest_forecasts
 -- The newest decided forecast of each group and kind of a provider, unless that one is waiting already.
-insert into outbound_forecast (decision_id, kind, provider_no, group_no)
-select b.decision_id, b.kind, c.provider_no, c.group_no
+insert into outbound_forecast (decision_id, kind, provider_no, group_no, until_quarter)
+select b.decision_id, b.kind, c.provider_no, c.group_no, b.until_quarter
 from current_contract c
 cross join lateral unnest(enum_range(null::forecast_kind)) as k (kind)
 cross join lateral (
-    select a.decision_id, a.kind
+    select a.decision_id, a.kind, a.first_quarter + a.steps * a.step_quarters as until_quarter
     from allocation_block a
     where a.kind = k.kind and c.group_no >= a.first_no and c.group_no < a.first_no + a.subjects
     order by a.decision_id desc

@@ -144,3 +144,6 @@ cross join lateral (
 join allocation_block b on b.decision_id = o.decision_id and b.kind = o.kind
     and o.group_no >= b.first_no and o.group_no < b.first_no + b.subjects
 order by o.group_no, o.message_id;
+
+-- name: providers_told_each_cycle
+select provider_no from peer where (profile ->> 'every_forecast')::boolean;
