@@ -10,7 +10,7 @@ from typing import Any
 
 from ampacity.app.bench_sink import sink
 from ampacity.app.clock import wall_clock
-from ampacity.app.memory import peak_mib
+from ampacity.app.memory import give_back, peak_mib
 from ampacity.app.peering import build_peering
 from ampacity.app.settings import Settings
 from ampacity.errors import NotReady
@@ -237,6 +237,7 @@ async def measure(at: datetime, ports: CyclePorts, settings: Settings) -> _Cycle
     start = time.perf_counter()
     record = await run_cycle(at, ports=ports, forecast=settings.forecast.build(), cycle=settings.cycle)
     total_s = time.perf_counter() - start
+    give_back()  # as the server does after each cycle
     network = await ports.grid.network()
     return _Cycle(
         record=record,

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from ampacity.app.clock import DataClock, sleep_until
+from ampacity.app.memory import give_back
 from ampacity.app.session import Store
 from ampacity.app.settings import Settings
 from ampacity.errors import AmpacityError, Conflict, NotReady
@@ -42,6 +43,7 @@ class Schedule:
                 self.on_cycle(record)
                 self.wake_sender()
                 self.learning_due.set()
+            give_back()
             await sleep_until(slot + QUARTER, self.clock)
 
     async def run_learning(self) -> None:

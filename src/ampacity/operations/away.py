@@ -126,8 +126,13 @@ def beside(
 
 
 def with_away(
-    network: Network, direction: Direction, headroom_w: Floats, capacity_w: Floats, bound_by: Ints, drawn: Floats
-) -> tuple[Floats, Ints]:
+    network: Network,
+    direction: Direction,
+    headroom_w: Floats,
+    capacity_w: Floats,
+    bound_by: NDArray[np.int32],
+    drawn: Floats,
+) -> tuple[Floats, NDArray[np.int32]]:
     """Capacities and what bound them, with those who are away: what they may draw, less where the grid lacks it."""
     away = ~np.isnan(drawn)
     rows = np.flatnonzero(away.any(axis=1))
@@ -139,4 +144,4 @@ def with_away(
     )  # fmt: skip
     with_them_w = capacity_w.copy()
     with_them_w[rows] = np.where(away[rows], np.floor(fits.allocated_w + 1e-6), capacity_w[rows])
-    return with_them_w, np.where(away, AWAY, bound_by)
+    return with_them_w, np.where(away, np.int32(AWAY), bound_by)

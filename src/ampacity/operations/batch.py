@@ -5,11 +5,12 @@ from dataclasses import dataclass
 from datetime import datetime
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ampacity.allocation import Decisions, Order, Requests, decide_requests
 from ampacity.network import Direction, Network
 from ampacity.operations.decide import KIND_OF, whole_watts
-from ampacity.ports import CapacityTable, Floats, Ints, Steps, WaitingRequest
+from ampacity.ports import CapacityTable, Floats, Steps, WaitingRequest
 from ampacity.timegrid import Window, quarter_at
 
 DIRECTION_OF = {kind: direction for direction, kind in KIND_OF.items()}
@@ -117,6 +118,6 @@ def _useful(before_w: Floats, after_w: Floats, wanted_w: Floats) -> Floats:
     return np.where((after_w > before_w) & ~enough, before_w, after_w)
 
 
-def _bound_by(situation: Situation, groups: Sequence[int]) -> Ints:
+def _bound_by(situation: Situation, groups: Sequence[int]) -> NDArray[np.int32]:
     shift = situation.window.first - situation.table.steps.first
     return situation.table.bound_by[groups, shift : shift + situation.window.count]

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from ampacity.allocation import Allocation, Smoothing, allocate, optimum, share_with_grants, smooth, steady_wish
 from ampacity.network import Direction, ForecastKind, Network
 from ampacity.operations.away import AWAY, beside, drawn_w, with_away
-from ampacity.ports import AwayGroups, CapacityTable, Floats, Held, Ints, Steps
+from ampacity.ports import AwayGroups, CapacityTable, Floats, Held, Steps
 from ampacity.timegrid import QUARTERS_PER_DAY
 
 KIND_OF = {Direction.IMPORT: ForecastKind.CONSUMPTION, Direction.EXPORT: ForecastKind.GENERATION}
@@ -135,7 +135,7 @@ def _one_ampere_w(network: Network) -> NDArray[np.float64]:
     return watts
 
 
-def share(network: Network, outlook: Outlook, direction: Direction, held: Held) -> tuple[Floats, Ints]:
+def share(network: Network, outlook: Outlook, direction: Direction, held: Held) -> tuple[Floats, NDArray[np.int32]]:
     """Share headroom among the groups: firm parts, then the rest by contract, then running grants from the pool.
 
     Returns:
@@ -160,7 +160,7 @@ def share(network: Network, outlook: Outlook, direction: Direction, held: Held) 
         held.granted_w.astype(np.float64),
         workers=WORKERS,
     )
-    return whole_watts(found.allocated_w), found.bound_by.astype(np.int64)
+    return whole_watts(found.allocated_w), found.bound_by.astype(np.int32)
 
 
 def whole_watts(power_w: Floats) -> NDArray[np.float32]:
@@ -199,7 +199,7 @@ def _fallback(network: Network, outlook: Outlook, direction: Direction) -> Capac
     room_w = outlook.fallback_headroom_w[direction]
     firm_w = np.repeat(network.firm_w(direction)[:, None], room_w.shape[2], axis=1)
     found = _fill(network, room_w, network.contracted_w(direction), np.zeros_like(firm_w), firm_w)
-    bound_by = np.where(found.bound_by < 0, FIRM_CAP, found.bound_by)
+    bound_by = np.where(found.bound_by < 0, FIRM_CAP, found.bound_by).astype(np.int32)
     return CapacityTable(
         kind=FALLBACK_OF[direction],
         steps=outlook.fallback_steps,

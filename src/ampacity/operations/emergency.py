@@ -131,7 +131,7 @@ def _lower(
     bound_by = np.where(after_w < held_w, shared.bound_by, table.bound_by[:, held])
     lower = LoweredTable(
         kind=table.kind, steps=Steps(first=first, count=count), capacity_w=after_w[groups],
-        bound_by=bound_by[groups].astype(np.int64), fell_w=(held_w - after_w)[groups],
+        bound_by=bound_by[groups].astype(np.int32), fell_w=(held_w - after_w)[groups],
     )  # fmt: skip
     return lower, tuple(int(g) for g in groups)
 

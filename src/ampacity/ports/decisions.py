@@ -7,6 +7,9 @@ from datetime import datetime, timedelta
 from typing import Protocol
 from uuid import UUID
 
+import numpy as np
+from numpy.typing import NDArray
+
 from ampacity.forecasting import LoadForecast
 from ampacity.forecasting.quality import ForecastScore
 from ampacity.network import Direction, ForecastKind
@@ -23,7 +26,7 @@ class CapacityTable:
     kind: ForecastKind
     steps: Steps
     capacity_w: Floats
-    bound_by: Ints
+    bound_by: NDArray[np.int32]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -128,8 +131,10 @@ class CycleStore(Protocol):
         """Open the decision of a claimed slot; Conflict where another one decided it meanwhile."""
         ...
 
-    async def newest_capacities(self, groups: int, made_before: datetime) -> Mapping[ForecastKind, CapacityTable]:
-        """What the newest decision says of each kind."""
+    async def newest_capacities(
+        self, groups: int, made_before: datetime, kinds: Collection[ForecastKind] = tuple(ForecastKind)
+    ) -> Mapping[ForecastKind, CapacityTable]:
+        """What the newest decision says of these kinds."""
         ...
 
     async def renew_cycle(self, slot: datetime, holder: UUID, lease: timedelta) -> None:

@@ -1,6 +1,6 @@
 """Slots and decisions: one winner for each slot, a decision with its messages in one transaction."""
 
-from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime
 from typing import Any
@@ -8,6 +8,7 @@ from uuid import UUID
 
 import asyncpg
 import numpy as np
+from numpy.typing import NDArray
 
 from ampacity.allocation import RULE, RULE_VERSION
 from ampacity.errors import Conflict
@@ -149,24 +150,30 @@ async def open_cycle_decision(
             raise Conflict(f"the cycle of {slot.isoformat()} was taken over by another server")
 
 
-def join_capacities(rows: Sequence[asyncpg.Record], groups: int) -> dict[ForecastKind, CapacityTable]:
+def join_capacities(rows: Iterable[asyncpg.Record], groups: int) -> dict[ForecastKind, CapacityTable]:
     """One table for each kind: the cycle's blocks, and on top of them what was decided since, in that order."""
     tables: dict[ForecastKind, CapacityTable] = {}
-    for kind in {r["kind"] for r in rows}:
-        mine = [r for r in rows if r["kind"] == kind]
-        newest = next(r for r in mine if r["is_cycle"])
-        steps = Steps(first=newest["first_quarter"], count=newest["steps"], quarters=newest["step_quarters"])
-        capacity_w = np.full((groups, steps.count), np.nan, np.float32)
-        bound_by = np.full((groups, steps.count), -1, np.int64)
-        for row in mine:
-            _lay(row, steps, capacity_w, bound_by)
-        tables[ForecastKind(kind)] = CapacityTable(
-            kind=ForecastKind(kind), steps=steps, capacity_w=capacity_w, bound_by=bound_by
-        )
+    for row in rows:
+        lay_capacities(row, groups, tables)
     return tables
 
 
-def _lay(row: asyncpg.Record, steps: Steps, capacity_w: Floats, bound_by: Ints) -> None:
+def lay_capacities(row: asyncpg.Record, groups: int, tables: dict[ForecastKind, CapacityTable]) -> None:
+    """Lay a block over its kind's table; the first block of a kind is one of its cycle."""
+    kind = ForecastKind(row["kind"])
+    table = tables.get(kind)
+    if table is None:
+        steps = Steps(first=row["first_quarter"], count=row["steps"], quarters=row["step_quarters"])
+        table = tables[kind] = CapacityTable(
+            kind=kind,
+            steps=steps,
+            capacity_w=np.full((groups, steps.count), np.nan, np.float32),
+            bound_by=np.full((groups, steps.count), -1, np.int32),
+        )
+    _lay(row, table.steps, table.capacity_w, table.bound_by)
+
+
+def _lay(row: asyncpg.Record, steps: Steps, capacity_w: Floats, bound_by: NDArray[np.int32]) -> None:
     shape = (row["subjects"], row["steps"])
     if row["step_quarters"] != steps.quarters:
         return
@@ -179,7 +186,7 @@ def _lay(row: asyncpg.Record, steps: Steps, capacity_w: Floats, bound_by: Ints) 
         bound_by[rows, target] = np.frombuffer(row["bound_by"], _INT).reshape(shape)[:, source]
 
 
-def _row_blocks(values: Floats | Ints) -> list[tuple[int, Any]]:
+def _row_blocks(values: Floats | NDArray[np.int32]) -> list[tuple[int, Any]]:
     return [(first, values[first : first + _ROWS_PER_BLOCK]) for first in range(0, values.shape[0], _ROWS_PER_BLOCK)]
 
 

@@ -1,6 +1,6 @@
 """The ports on PostgreSQL: each call takes a connection of the pool for itself."""
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
 from uuid import UUID
@@ -21,7 +21,7 @@ from ampacity.ports import (
     WeatherRows,
 )
 from ampacity.store import grid, series, taking_in
-from ampacity.store.decisions import PostgresDecision, join_capacities, open_cycle_decision
+from ampacity.store.decisions import PostgresDecision, lay_capacities, open_cycle_decision
 from ampacity.store.limits import limits_known_at
 from ampacity.store.pool import Pool
 from ampacity.store.sql import sql
@@ -114,8 +114,16 @@ class PostgresCycles:
         ):
             yield decision
 
-    async def newest_capacities(self, groups: int, made_before: datetime) -> Mapping[ForecastKind, CapacityTable]:
-        return join_capacities(await self._pool.fetch(sql("newest_allocation_blocks"), made_before, None), groups)
+    async def newest_capacities(
+        self, groups: int, made_before: datetime, kinds: Collection[ForecastKind] = tuple(ForecastKind)
+    ) -> Mapping[ForecastKind, CapacityTable]:
+        tables: dict[ForecastKind, CapacityTable] = {}
+        names = [kind.value for kind in kinds]
+        async with self._pool.acquire() as connection, connection.transaction():
+            blocks = connection.cursor(sql("newest_allocation_blocks"), made_before, None, names, prefetch=8)
+            async for block in blocks:
+                lay_capacities(block, groups, tables)
+        return tables
 
     async def fallback_made_at(self, before: datetime) -> datetime | None:
         made_at: datetime | None = await self._pool.fetchval(sql("fallback_made_at"), before)

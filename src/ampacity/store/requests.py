@@ -116,7 +116,9 @@ class PostgresGate:
         return Window(rows[0]["first_quarter"], rows[0]["steps"]), np.concatenate(blocks)
 
     async def capacities(self, groups: int, made_before: datetime) -> Mapping[ForecastKind, CapacityTable]:
-        return join_capacities(await self._connection.fetch(sql("newest_allocation_blocks"), made_before, None), groups)
+        return join_capacities(
+            await self._connection.fetch(sql("newest_allocation_blocks"), made_before, None, None), groups
+        )
 
     @asynccontextmanager
     async def decide(self, made_at: datetime, settings: JsonObject) -> AsyncIterator["PostgresRequestDecision"]:

@@ -51,7 +51,7 @@ limit 1;
 
 -- name: newest_allocation_blocks
 -- Of each kind the newest allocation that a cycle made at or before $1, and what was decided on top of it since,
--- in the order of the commits; only decisions up to $2 of the chain where that is given.
+-- in the order of the commits; only decisions up to $2 of the chain, only the kinds $3 where they are given.
 with newest as (
     select k.kind,
         (
@@ -64,7 +64,7 @@ with newest as (
             order by c.seq desc
             limit 1
         ) as seq
-    from unnest(enum_range(null::forecast_kind)) as k (kind)
+    from unnest(coalesce($3::forecast_kind[], enum_range(null::forecast_kind))) as k (kind)
 )
 select a.kind, a.first_no, a.subjects, a.first_quarter, a.steps, a.step_quarters, a.capacity_w, a.bound_by,
     a.decision_id, d.kind = 'cycle' as is_cycle, d.made_at
