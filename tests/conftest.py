@@ -10,6 +10,7 @@ from uuid import uuid4
 import asyncpg
 import pytest
 
+import ampacity.app  # noqa: F401  # before numpy: its way with threads
 from ampacity.store.embedded import embedded_server
 from ampacity.store.migrations import migrate
 from ampacity.store.pool import Pool, connect

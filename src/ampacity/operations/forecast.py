@@ -31,6 +31,7 @@ from ampacity.timegrid import QUARTERS_PER_DAY, QUARTERS_PER_HOUR, Window, quart
 RECENT_DAYS = 16  # what a forecast needs of the past when its model is fitted already
 NEWEST_DAYS = 2  # ... and the base of the day is at hand too
 BLOCKS_AT_ONCE = 2
+FIT_WORKERS = 2  # threads on a fit that a cycle waits for
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -111,7 +112,7 @@ class _Run:
         plan = self.plan
         settled, window = await self._read(block, plan.cycle.history_days)
         with self.stages.during("fit"):
-            state = await asyncio.to_thread(fitted, plan, block, settled, window, None)
+            state = await asyncio.to_thread(fitted, plan, block, settled, window, None, workers=FIT_WORKERS)
         with self.stages.during("keep model"):
             await self.cycles.keep_model(block.start, len(block), plan.made_at, plan.made_at, state)
         with self.stages.during("forecast"):
@@ -142,6 +143,7 @@ def fitted(
     window: Window,
     previous: bytes | None,
     issued: Designs | None = None,
+    workers: int = 1,
 ) -> bytes:
     """Fit a block's model; its margins are carried on from a previous one."""
     model = fit(
@@ -153,6 +155,7 @@ def fitted(
         limit_w=plan.limit_of(block),
         as_forecast=None if previous is None else issued,
         previous=None if previous is None else load_model(previous),
+        workers=workers,
     )
     return dump_model(model)
 
