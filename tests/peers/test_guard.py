@@ -164,3 +164,35 @@ async def test_a_connection_that_the_peer_closed_meanwhile_is_opened_anew():
 
 def test_a_token_shows_in_no_representation():
     assert "secret" not in repr(Address(provider_id="p", base_url="u", token="secret"))
+
+
+async def test_what_nobody_asked_for_is_not_taken_as_the_next_answer():
+    async def serve(reader, writer):
+        while head := await reader.readuntil(b"\r\n\r\n"):
+            length = int(head.lower().split(b"content-length: ")[1].split(b"\r\n")[0])
+            await reader.readexactly(length)
+            writer.write(b"HTTP/1.1 204 No Content\r\n\r\n")
+            await writer.drain()
+            await asyncio.sleep(0.05)
+            writer.write(b"HTTP/1.1 500 Unasked\r\ncontent-length: 0\r\n\r\n")
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    client = OscpClient(GuardedTransport({"127.0.0.1"}), base_url="http://us")
+    address = to(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/fp")
+    for _ in range(3):
+        assert (await client.register(address, "t", answers=None)).outcome is Outcome.DELIVERED
+        await asyncio.sleep(0.15)
+    await client.close()
+    server.close()
+
+
+async def test_a_header_that_would_end_the_head_is_not_sent():
+    client = OscpClient(GuardedTransport({"127.0.0.1"}), base_url="http://us")
+    address = Address(
+        provider_id="p", base_url="http://127.0.0.1:1/fp", token="t", profile={"headers": {"X-A": "1\r\nX-B: 2"}}
+    )
+
+    delivery = await client.register(address, "t", answers=None)
+
+    assert delivery.outcome is Outcome.REFUSED
+    assert "X-A" in delivery.detail

@@ -71,6 +71,18 @@ def body_of(message: msgspec.Struct) -> dict:
     return json.loads(msgspec.json.encode(message))
 
 
+def decoded(message: wire.EncodedForecast) -> wire.GroupCapacityForecast:
+    return msgspec.json.decode(msgspec.json.encode(message), type=wire.GroupCapacityForecast)
+
+
+@settings(max_examples=150, deadline=None)
+@given(forecast=forecasts, profile=profiles)
+def test_blocks_are_encoded_as_their_structs_would_be(forecast, profile):
+    encoded = msgspec.json.encode(mapping.forecast_message(forecast, profile))
+
+    assert encoded == msgspec.json.encode(msgspec.json.decode(encoded, type=wire.GroupCapacityForecast))
+
+
 @settings(max_examples=150, deadline=None)
 @given(forecast=forecasts, profile=profiles)
 def test_every_forecast_that_we_send_fits_the_schema(valid, forecast, profile):
@@ -84,7 +96,7 @@ def test_every_forecast_that_we_send_fits_the_schema(valid, forecast, profile):
 @settings(max_examples=150, deadline=None)
 @given(forecast=forecasts, profile=profiles)
 def test_never_tells_more_than_was_decided(forecast, profile):
-    message = mapping.forecast_message(forecast, profile)
+    message = decoded(mapping.forecast_message(forecast, profile))
     group, figures = forecast.group, forecast.figures
 
     total_w = np.zeros(len(figures.capacity_w) * figures.step_quarters)
@@ -265,7 +277,7 @@ def test_wire_to_own_to_wire_is_the_identity(group, steps, by_phase):
         figures=figures,
     )  # fmt: skip
 
-    assert mapping.forecast_message(own, profile) == message
+    assert decoded(mapping.forecast_message(own, profile)) == message
 
 
 @given(st.datetimes(datetime(1970, 1, 1), datetime(2100, 1, 1), timezones=st.just(UTC)))

@@ -1,6 +1,5 @@
 """Messages to counterparts over HTTP; never raises for what a counterpart does."""
 
-from collections.abc import Mapping
 from datetime import datetime
 from functools import lru_cache
 from uuid import uuid4
@@ -15,6 +14,7 @@ from ampacity.peers.types import Address, Behaviour, Delivery, Figures, Outbound
 
 _TRY_AGAIN = frozenset({408, 425, 429})
 _MOST_DETAIL = 300
+_TAKEN = 204  # which has no body
 _ALWAYS = {"User-Agent": "ampacity", "Content-Type": "application/json", "Accept": "*/*"}
 
 
@@ -83,12 +83,17 @@ class OscpClient:
         profile = profile_of(to.profile)
         headers = _headers(to, profile, request_id or str(uuid4()), correlation_id)
         content = msgspec.json.encode(body)
+        headers["Content-Length"] = str(len(content))
         url = f"{to.base_url}/{profile.paths.get(message, message)}"
         try:
-            request = httpx.Request(
-                method, _url(url), headers=headers, content=content, extensions={"provider": to.provider_id}
-            )
+            where = _url(url)
+            request = httpx.Request(  # with a stream, all headers are ours: nothing is looked for to be added
+                method, where, headers={"Host": where.netloc.decode("ascii"), **headers},
+                stream=httpx.ByteStream(content), extensions={"provider": to.provider_id},
+            )  # fmt: skip
             answer = await self._transport.handle_async_request(request)
+            if answer.status_code == _TAKEN:
+                return Delivery(outcome=Outcome.DELIVERED, detail=str(_TAKEN))
             await answer.aread()
         except Refused as forbidden:
             return Delivery(outcome=Outcome.REFUSED, detail=str(forbidden), reached=False)
@@ -103,7 +108,7 @@ def _url(text: str) -> httpx.URL:
     return httpx.URL(text)
 
 
-def _headers(to: Address, profile: PeerProfile, request_id: str, correlation_id: str | None) -> Mapping[str, str]:
+def _headers(to: Address, profile: PeerProfile, request_id: str, correlation_id: str | None) -> dict[str, str]:
     headers = {**_ALWAYS, **profile.headers, "Authorization": f"Token {to.token}", "X-Request-ID": request_id}
     if correlation_id is not None:
         headers["X-Correlation-ID"] = correlation_id

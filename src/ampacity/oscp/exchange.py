@@ -20,11 +20,16 @@ def head_of(request: httpx.Request) -> bytes:
         Refused: a header holds what would end it.
     """
     lines = [b"%b %b HTTP/1.1" % (request.method.encode("ascii"), request.url.raw_path)]
-    for name, value in request.headers.raw:
-        if b"\n" in value or b"\r" in value or b"\0" in value or b":" in name or b"\n" in name or b"\r" in name:
-            raise Refused(f"header {name!r} cannot be sent: it holds a line break or the like")
-        lines.append(b"%b: %b" % (name, value))
-    return b"\r\n".join(lines) + b"\r\n\r\n"
+    lines += [b"%b: %b" % header for header in request.headers.raw]
+    head = b"\r\n".join(lines) + b"\r\n\r\n"
+    ends = len(lines) + 1
+    if b"\0" in head or head.count(b"\n") != ends or head.count(b"\r") != ends:
+        raise Refused(f"header {_breaking(request)!r} cannot be sent: it holds a line break or the like")
+    return head
+
+
+def _breaking(request: httpx.Request) -> bytes:
+    return next((n for n, v in request.headers.raw if any(c in n + v for c in (b"\n", b"\r", b"\0"))), b"")
 
 
 class Answer:

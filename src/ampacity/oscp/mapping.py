@@ -5,20 +5,19 @@ Amperes, kilowatts and blocks exist only at the wire.  Capacities are rounded do
 
 from collections.abc import Sequence
 from datetime import datetime
-from functools import lru_cache
 from zoneinfo import ZoneInfo
 
 import numpy as np
 from msgspec import UNSET, UnsetType
 
 from ampacity.network.types import PowerUnit
+from ampacity.oscp.blocks import encoded_blocks
 from ampacity.oscp.profiles import PeerProfile
 from ampacity.oscp.values import PHASE_NAMES, number_from, time_text
 from ampacity.oscp.wire import (
     VERSION,
     BlockUnit,
-    ForecastedBlock,
-    GroupCapacityForecast,
+    EncodedForecast,
     Handshake,
     Heartbeat,
     Phase,
@@ -27,7 +26,7 @@ from ampacity.oscp.wire import (
     VersionUrl,
 )
 from ampacity.peers.types import Behaviour, Connection, Figures, OutboundForecast, Watts
-from ampacity.timegrid import QUARTERS_PER_DAY, moment_of
+from ampacity.timegrid import QUARTERS_PER_DAY
 
 _STEPS_PER_UNIT = {PowerUnit.A: 10.0, PowerUnit.W: 1.0, PowerUnit.KW: 100.0}  # rounded down to 0.1 A, 1 W, 0.01 KW
 _WATTS_PER_UNIT = {PowerUnit.W: 1.0, PowerUnit.KW: 1000.0}
@@ -99,34 +98,18 @@ def _whole(value: float) -> float:
 # --- capacity forecasts out
 
 
-def forecast_message(forecast: OutboundForecast, profile: PeerProfile) -> GroupCapacityForecast:
+def forecast_message(forecast: OutboundForecast, profile: PeerProfile) -> EncodedForecast:
     """The message for a forecast: in the group's unit, in blocks of the length that the peer takes."""
     figures = forecast.figures
     first, following, capacity_w = coarser(
         figures.first_quarter, figures.step_quarters, figures.capacity_w, profile.block_minutes // 15
     )
     phases, values = on_the_wire(capacity_w, forecast.group, by_phase=profile.power_by_phase)
-    edges = [first, *following]
-    times = [_edge_text(q, milliseconds=profile.milliseconds) for q in edges]
-    unit = _BLOCK_UNITS[forecast.group.unit]
-    blocks = [
-        ForecastedBlock(
-            capacity=str(value) if profile.numbers_as_strings else value,
-            phase=phase,
-            unit=unit,
-            start_time=times[i],
-            end_time=times[i + 1],
-        )
-        for phase in phases
-        for i, value in enumerate(values)
-    ]
-    return GroupCapacityForecast(group_id=forecast.group.group_id, type=forecast.kind.value, forecasted_blocks=blocks)
-
-
-@lru_cache(maxsize=8192)
-def _edge_text(quarter: int, *, milliseconds: bool) -> str:
-    """The start of a quarter as it goes out: the same few hundred stand in every message of a cycle."""
-    return time_text(moment_of(quarter), milliseconds=milliseconds)
+    blocks = encoded_blocks(
+        values, phases, _BLOCK_UNITS[forecast.group.unit], (first, *following),
+        milliseconds=profile.milliseconds, as_strings=profile.numbers_as_strings,
+    )  # fmt: skip
+    return EncodedForecast(group_id=forecast.group.group_id, type=forecast.kind.value, forecasted_blocks=blocks)
 
 
 def says_the_same(forecast: OutboundForecast, last: Figures, profile: PeerProfile) -> bool:

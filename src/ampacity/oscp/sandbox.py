@@ -83,6 +83,7 @@ class ListeningTransport(httpx.AsyncBaseTransport):
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         status, answer = None, ""
+        await request.aread()
         try:
             response = await self.inner.handle_async_request(request)
             status, answer = response.status_code, (await response.aread()).decode("utf-8", "replace")

@@ -1,4 +1,4 @@
-"""The way out: HTTP/1.1 for httpx on asyncio streams.
+"""The way out: HTTP/1.1 for httpx on connections of asyncio.
 
 Our own, because a peer's address is hostile input: each connection goes to an address
 that `guard` has checked, answers are cut at a size, and one deadline covers everything
@@ -8,30 +8,26 @@ from the name to the last byte, so that a peer that drips bytes ties up nothing.
 import asyncio
 import ssl
 from collections import defaultdict
-from collections.abc import Collection
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Collection
 
 import httpx
 
-from ampacity.oscp.exchange import Answer, Unreadable, head_of
+from ampacity.oscp.exchange import Unreadable, head_of
 from ampacity.oscp.guard import Resolve, Target, addresses_of, allowed_target, resolve_name
+from ampacity.oscp.lines import Line
 
-_CHUNK_BYTES = 16_384
 _IDLE_PER_TARGET = 16
 _MOST_TARGETS = 4_096
 
 
-@dataclass(slots=True)
-class _Line:
-    """One connection."""
+class _Content(httpx.AsyncByteStream):
+    """The body of an answer, read already; most answers have none and nobody looks."""
 
-    reader: asyncio.StreamReader
-    writer: asyncio.StreamWriter
-    used: bool = False
-    reusable: bool = False
+    def __init__(self, content: bytes) -> None:
+        self._content = content
 
-    def close(self) -> None:
-        self.writer.transport.abort()
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        yield self._content
 
 
 class GuardedTransport(httpx.AsyncBaseTransport):
@@ -54,7 +50,7 @@ class GuardedTransport(httpx.AsyncBaseTransport):
         self._resolve = resolve
         self._tls = tls
         self._targets: dict[httpx.URL, Target] = {}
-        self._idle: dict[Target, list[_Line]] = defaultdict(list)
+        self._idle: dict[Target, list[Line]] = defaultdict(list)
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         target = self._target(request.url)
@@ -81,11 +77,11 @@ class GuardedTransport(httpx.AsyncBaseTransport):
         return known
 
     async def _exchange(self, target: Target, request: httpx.Request) -> httpx.Response:
-        body = await request.aread()
+        question = head_of(request) + await request.aread()
         while True:
             line = self._idle_line(target) or await self._open(target)
             try:
-                response = await self._ask(line, request, body)
+                answer = await line.ask(question, self._limit)
             except ConnectionError:
                 line.close()
                 if line.used:  # the peer closed it while it was idle: not an answer
@@ -94,32 +90,24 @@ class GuardedTransport(httpx.AsyncBaseTransport):
             except BaseException:
                 line.close()
                 raise
-            self._put_back(target, line)
-            return response
+            self._put_back(target, line, reusable=answer.keeps_alive)
+            return httpx.Response(answer.status, headers=answer.headers, stream=_Content(bytes(answer.content)))
 
-    async def _ask(self, line: _Line, request: httpx.Request, body: bytes) -> httpx.Response:
-        line.reusable = False
-        line.writer.write(head_of(request) + body)
-        await line.writer.drain()
-        answer = Answer(self._limit)
-        while not answer.is_whole:
-            answer.take(await line.reader.read(_CHUNK_BYTES))
-        line.reusable = answer.keeps_alive
-        return httpx.Response(answer.status, headers=answer.headers, content=bytes(answer.content))
-
-    async def _open(self, target: Target) -> _Line:
+    async def _open(self, target: Target) -> Line:
+        loop = asyncio.get_running_loop()
         async with asyncio.timeout(self._connect_timeout_s):
             addresses = await addresses_of(target, self._trusted, self._resolve)
             failed: OSError = OSError(f"{target.host} has no address")
             tls = self._context() if target.scheme == "https" else None
             for address in addresses:
                 try:
-                    reader, writer = await asyncio.open_connection(
-                        address, target.port, ssl=tls, server_hostname=target.host if tls else None, limit=self._limit
+                    _, line = await loop.create_connection(
+                        Line, address, target.port, ssl=tls, server_hostname=target.host if tls else None
                     )
-                    return _Line(reader, writer)
                 except OSError as unreachable:
                     failed = unreachable
+                else:
+                    return line
             raise failed
 
     def _context(self) -> ssl.SSLContext:
@@ -128,18 +116,18 @@ class GuardedTransport(httpx.AsyncBaseTransport):
             self._tls.minimum_version = ssl.TLSVersion.TLSv1_2
         return self._tls
 
-    def _idle_line(self, target: Target) -> _Line | None:
+    def _idle_line(self, target: Target) -> Line | None:
         idle = self._idle[target]
         while idle:
             line = idle.pop()
-            if not line.reader.at_eof() and not line.writer.is_closing():
+            if line.is_open:
                 return line
             line.close()
         return None
 
-    def _put_back(self, target: Target, line: _Line) -> None:
+    def _put_back(self, target: Target, line: Line, *, reusable: bool) -> None:
         idle = self._idle[target]
-        if not line.reusable or len(idle) >= _IDLE_PER_TARGET:
+        if not reusable or len(idle) >= _IDLE_PER_TARGET:
             line.close()
             return
         line.used = True

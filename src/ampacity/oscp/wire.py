@@ -6,7 +6,7 @@ strict on the way out and judges them on the way in.
 
 from typing import Annotated, Literal
 
-from msgspec import UNSET, Meta, Struct, UnsetType
+from msgspec import UNSET, Meta, Raw, Struct, UnsetType
 
 VERSION = "2.0"
 
@@ -60,6 +60,14 @@ class GroupCapacityForecast(Struct, frozen=True, kw_only=True):
     group_id: Text
     type: ForecastType
     forecasted_blocks: Annotated[list[ForecastedBlock], Meta(min_length=1)]
+
+
+class EncodedForecast(Struct, frozen=True, kw_only=True):
+    """UpdateGroupCapacityForecast on its way out, its blocks encoded already."""
+
+    group_id: Text
+    type: ForecastType
+    forecasted_blocks: Raw
 
 
 class GroupCapacityComplianceError(Struct, frozen=True, kw_only=True, omit_defaults=True):
