@@ -1,5 +1,6 @@
 """A limit that a person sets: a lower one at once, an override with four eyes, both seen in every later cycle."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import asyncpg
@@ -10,6 +11,7 @@ from hypothesis import strategies as st
 
 from ampacity.errors import Conflict, NotFound, Refused, Unsuitable
 from ampacity.network import Direction, ForecastKind
+from ampacity.operations.emergency import impose
 from ampacity.operations.limits import (
     confirm_limit,
     current_limits,
@@ -18,8 +20,11 @@ from ampacity.operations.limits import (
     set_limit,
     withdraw_limit,
 )
-from ampacity.people import LimitChange, LimitKind, LimitState, NewLimit, Role, effective_limit_w
+from ampacity.operations.replay import replay
+from ampacity.people import LimitChange, LimitKind, LimitState, NewLimit, Role, SignedIn, effective_limit_w
 from ampacity.store.console import PostgresViews
+from ampacity.store.people import PostgresPeople
+from ampacity.store.records import PostgresRecords
 from ampacity.timegrid import Window, quarter_at
 from tests.operations.conftest import small_network
 from tests.operations.people import Hands, limit_desk, person
@@ -240,8 +245,8 @@ def change(kind: LimitKind, limit_w: float, first: int, hours: int) -> LimitChan
     start = AT + timedelta(hours=first)
     return LimitChange(
         limit_no=1, element_no=0, element_id="t", kind=kind, limit_w=limit_w, starts_at=start,
-        ends_at=start + timedelta(hours=hours), reason="r", set_by="a", set_by_no=1, set_at=start, decided_at=start,
-        confirmed_by=None, refused_at=None, refused_by=None, withdrawn_at=None, withdrawn_by=None,
+        ends_at=start + timedelta(hours=hours), reason="r", at_once=False, set_by="a", set_by_no=1, set_at=start,
+        decided_at=start, confirmed_by=None, refused_at=None, refused_by=None, withdrawn_at=None, withdrawn_by=None,
     )  # fmt: skip
 
 
@@ -261,3 +266,175 @@ def test_an_emergency_never_raises_and_phases_that_are_not_there_stay_at_none(ro
     assert (limit_w <= effective_limit_w(rated_w, overrides, window)).all()
     assert (limit_w[2] == 0).all()
     assert (effective_limit_w(rated_w, [], window)[:2] == 20_000).all()
+
+
+async def at_once(pool, desk, **changes) -> int:
+    """An override that counts at once, set by one and confirmed by another."""
+    ada = await person(pool, "ada", Role.PLANNER, Hands(WALL))
+    grace = await person(pool, "grace", Role.OPERATOR, Hands(WALL))
+    new = replace(new_limit(LimitKind.OVERRIDE, **changes), at_once=True)
+    number = await set_limit(desk, ada, new)
+    await confirm_limit(desk, grace, number)
+    return number
+
+
+async def test_an_override_at_once_lowers_what_is_out_when_it_is_confirmed(pool, decided):
+    before_w, _ = await given_to(decided)
+
+    await at_once(pool, desk_of(pool), hours=2)
+
+    after_w, _ = await given_to(decided)
+    assert (after_w[CABLE, :, :9] <= LIMIT_W).all()
+    assert (after_w[:, :, 9:] == before_w[:, :, 9:]).all()
+    told = await pool.fetch(
+        "select distinct o.group_no, o.kind::text from outbound_forecast o join decision d using (decision_id)"
+        " where d.kind = 'override'"
+    )
+    assert {(r["group_no"], r["kind"]) for r in told} >= {(0, "CONSUMPTION"), (1, "CONSUMPTION")}
+    await cycle(decided, AT + timedelta(minutes=15))
+    later_w, _ = await given_to(decided, at=AT + timedelta(minutes=15))
+    assert (later_w[CABLE, :, :8] <= LIMIT_W).all()
+
+
+async def test_an_override_at_once_that_raises_is_shared_out_within_what_it_adds(pool, decided):
+    before_w, _ = await given_to(decided)
+    views = PostgresViews(pool)
+    rated_w = small_network().limit_w(0.95)[CABLE, 0]
+    _, room_before_w = await views.headroom(Direction.IMPORT, 3, AT + timedelta(minutes=5))
+
+    await at_once(pool, desk_of(pool), limit_w=rated_w + 3_000.0, hours=3)
+
+    after_w, table = await given_to(decided)
+    _, room_after_w = await views.headroom(Direction.IMPORT, 3, AT + timedelta(minutes=6))
+    held = slice(0, 13)
+    assert (after_w >= before_w).all()
+    more_w = (after_w - before_w)[CABLE, :, held]
+    assert more_w.max() > 100  # as much as the transformer above leaves
+    assert (more_w <= 3_000.0 + 1).all()
+    np.testing.assert_allclose((room_after_w - room_before_w)[CABLE, :, held], 3_000.0, atol=1)
+    assert (after_w[CABLE] <= room_after_w[CABLE] + 1).all()
+    assert (after_w[0] <= room_after_w[0] + 1).all()
+    assert (table.capacity_w[:2] <= 40_000).all()
+    assert (after_w[CABLE + 1] == before_w[CABLE + 1]).all()
+
+
+async def test_withdrawing_what_counted_at_once_takes_it_back_at_once(pool, decided):
+    desk = desk_of(pool)
+    number = await at_once(pool, desk, limit_w=20_000.0, hours=3)
+    raised_w, _ = await given_to(decided)
+    _, room_w = await PostgresViews(pool).headroom(Direction.IMPORT, 3, AT + timedelta(minutes=6))
+
+    await withdraw_limit(desk, await grace_again(pool), number)
+
+    _, back_w = await PostgresViews(pool).headroom(Direction.IMPORT, 3, AT + timedelta(minutes=6))
+    after_w, _ = await given_to(decided)
+    added_w = 20_000.0 - small_network().limit_w(0.95)[CABLE, 0]
+    np.testing.assert_allclose((room_w - back_w)[CABLE, :, :13], added_w, atol=1)
+    assert (after_w <= raised_w).all()
+    assert (after_w[CABLE] <= np.maximum(back_w[CABLE], 0) + 1).all()
+
+
+async def grace_again(pool):
+    found = await PostgresPeople(pool).password_hash("grace")
+    return SignedIn(account_no=found[0].account_no, name="grace", full_name="", role=Role.OPERATOR)
+
+
+async def test_decisions_under_an_override_at_once_can_be_replayed(pool, decided):
+    desk = desk_of(pool)
+    number = await at_once(pool, desk, limit_w=8_000.0, hours=3)
+    await withdraw_limit(desk, await grace_again(pool), number)
+
+    kinds = await pool.fetch("select decision_id, kind::text from decision order by decision_id")
+    assert [r["kind"] for r in kinds] == ["cycle", "override", "override"]
+    for row in kinds:
+        replayed = await replay(row["decision_id"], PostgresRecords(pool))
+        assert replayed.is_equal, replayed.differences
+        assert replayed.capacities > 0
+
+
+@pytest.mark.parametrize("emergency_first", [True, False])
+@pytest.mark.parametrize("now", [True, False])
+async def test_beside_an_emergency_of_the_command_line_the_lower_limit_counts(pool, decided, emergency_first, now):
+    desk = desk_of(pool)
+
+    async def lower() -> None:
+        await impose(
+            "c1", 3 * 5_000.0, AT + timedelta(hours=2), "burning", now=AT + timedelta(minutes=5), power_factor=0.95,
+            grid=desk.grid, requests=desk.requests,
+        )  # fmt: skip
+
+    async def lift() -> None:
+        if now:
+            await at_once(pool, desk, limit_w=25_000.0, hours=5)
+            return
+        ada = await person(pool, "ada", Role.PLANNER, Hands(WALL))
+        grace = await person(pool, "grace", Role.OPERATOR, Hands(WALL))
+        await confirm_limit(desk, grace, await set_limit(desk, ada, new_limit(LimitKind.OVERRIDE, 25_000.0, hours=5)))
+
+    for act in (lower, lift) if emergency_first else (lift, lower):
+        await act()
+
+    soon_w, _ = await given_to(decided)
+    assert (soon_w[CABLE, :, :8] <= 5_000).all()
+    await cycle(decided, AT + timedelta(minutes=15))
+    _, room_w = await PostgresViews(pool).headroom(Direction.IMPORT, 3, AT + timedelta(minutes=15))
+    _, other_w = await PostgresViews(pool).headroom(Direction.EXPORT, 3, AT + timedelta(minutes=15))
+    both_w = (room_w + other_w)[CABLE] / 2  # the limit, less half of the band
+    assert (room_w[CABLE, :, :7] <= 5_000).all()
+    assert (both_w[:, :7] > 3_000).all()  # taken once, not twice
+    assert (both_w[:, 8:18] > 22_000).all()
+    said = [c for c, stands in await current_limits(desk) if stands is LimitState.HOLDS]
+    assert {(c.kind, c.set_by, round(c.limit_w)) for c in said} == {
+        (LimitKind.EMERGENCY, "the command line", 5_000), (LimitKind.OVERRIDE, "ada", 25_000),
+    }  # fmt: skip
+
+
+async def test_a_lower_override_and_an_emergency_do_not_add_up(pool, decided):
+    desk = desk_of(pool)
+    await at_once(pool, desk, limit_w=14_000.0, hours=5)
+    await set_limit(desk, await grace_again(pool), new_limit(limit_w=10_000.0, hours=5))
+
+    _, room_w = await PostgresViews(pool).headroom(Direction.IMPORT, 3, AT + timedelta(minutes=6))
+    _, other_w = await PostgresViews(pool).headroom(Direction.EXPORT, 3, AT + timedelta(minutes=6))
+    soon_w = (room_w + other_w)[CABLE] / 2
+    await cycle(decided, AT + timedelta(minutes=15))
+    _, room_w = await PostgresViews(pool).headroom(Direction.IMPORT, 3, AT + timedelta(minutes=15))
+    _, other_w = await PostgresViews(pool).headroom(Direction.EXPORT, 3, AT + timedelta(minutes=15))
+    later_w = (room_w + other_w)[CABLE] / 2
+
+    for found_w in (soon_w[:, :16], later_w[:, :16]):
+        assert (found_w > 8_000).all()
+        assert (found_w <= 10_000).all()
+
+
+async def test_a_new_emergency_replaces_the_one_before_and_says_so(pool, decided):
+    desk = desk_of(pool)
+    ada = await person(pool, "ada", Role.OPERATOR, Hands(WALL))
+    await set_limit(desk, ada, new_limit(limit_w=3_000.0))
+    await set_limit(desk, ada, new_limit(limit_w=9_000.0))
+
+    stands = {round(c.limit_w): s for c, s in await current_limits(desk)}
+
+    assert stands == {3_000: LimitState.WITHDRAWN, 9_000: LimitState.HOLDS}
+    await cycle(decided, AT + timedelta(minutes=15))
+    after_w, _ = await given_to(decided, at=AT + timedelta(minutes=15))
+    assert 3_000 < after_w[CABLE, :, :16].max() <= 9_000
+    acts = [r["what"] for r in await pool.fetch("select what from act where about = 'element/c1' order by act_no")]
+    assert "replaced an emergency limit" in acts
+
+
+async def test_what_the_command_line_set_can_be_withdrawn_by_an_operator(pool, decided):
+    desk = desk_of(pool)
+    ada = await person(pool, "ada", Role.OPERATOR, Hands(WALL))
+    await impose(
+        "c1", 9_000.0, AT + timedelta(hours=9), "burning", now=AT + timedelta(minutes=5), power_factor=0.95,
+        grid=desk.grid, requests=desk.requests,
+    )  # fmt: skip
+    [(found, _)] = await current_limits(desk)
+
+    await withdraw_limit(desk, ada, found.limit_no)
+
+    await cycle(decided, AT + timedelta(minutes=15))
+    after_w, _ = await given_to(decided, at=AT + timedelta(minutes=15))
+    assert (after_w[CABLE, :, 4:] > 3_000).all()  # what was told for the first quarters is not changed any more
+    assert [s for _, s in await current_limits(desk)] == [LimitState.WITHDRAWN]

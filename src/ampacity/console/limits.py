@@ -1,6 +1,6 @@
 """Acts on limits: foresee, set, confirm, refuse, withdraw."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -21,12 +21,13 @@ from ampacity.operations.limits import (
     withdraw_limit,
 )
 from ampacity.operations.situation import Situation
-from ampacity.people import LimitKind, NewLimit, Permission
+from ampacity.people import LimitChange, LimitKind, LimitState, NewLimit, Permission
 
 DONE = {
     "set": "The limit holds; who gets less is being told.",
     "proposed": "The override is proposed; it holds once a second person confirms it.",
     "confirmed": "The override is confirmed; it holds from the next cycle on.",
+    "confirmed-at-once": "The override is confirmed and counts now; everybody whose capacity changed is being told.",
     "refused": "The override is refused.",
     "withdrawn": "The limit is withdrawn; the next cycle gives back what it took.",
 }
@@ -41,7 +42,7 @@ async def limits_page(request: Asked) -> Response[str]:
     situation = await console.lookout.situation(console.clock())
     return await page(
         request, "limits.html", situation=situation, limits=await current_limits(console.limit_desk),
-        done=DONE.get(request.query_params.get("done", "")),
+        done=DONE.get(request.query_params.get("done", "")), lower=lower_emergency,
     )  # fmt: skip
 
 
@@ -52,7 +53,14 @@ async def new_limit_page(request: Asked) -> Response[str]:
     allow(request, Permission.PROPOSE)
     situation = await console.lookout.situation(console.clock())
     number_of(situation, request.query_params.get("id", ""))
-    given = {"kind": "emergency", "hours": "4", "limit_a": "", "reason": "", **dict(request.query_params.items())}
+    given = {
+        "kind": "emergency",
+        "hours": "4",
+        "when": "cycle",
+        "limit_a": "",
+        "reason": "",
+        **dict(request.query_params.items()),
+    }
     return await _form(request, situation, given, ())
 
 
@@ -68,9 +76,11 @@ async def foresee_page(request: Asked) -> Response[str]:
         lost_wh = await foresee_limit(console.limit_desk, new)
     except Unsuitable as wrong:
         return await _form(request, situation, given, wrong.faults, status_code=422)
-    lost = sorted(lost_wh.items(), key=lambda pair: -pair[1])
+    changed = sorted(lost_wh.items(), key=lambda pair: -pair[1])
+    current = await current_limits(console.limit_desk)
     return await page(
-        request, "limit_foreseen.html", situation=situation, new=new, given=given, lost=lost,
+        request, "limit_foreseen.html", emergency=lower_emergency(new, current),
+        situation=situation, new=new, given=given, changed=changed,
         element=situation.network.elements[new.element_no],
         voltage_v=float(situation.network.phase_voltage_v[new.element_no]),
         rated_w=float(situation.limit_w[new.element_no].max()), LimitKind=LimitKind,
@@ -87,6 +97,7 @@ async def set_limit_act(request: Asked) -> Response[Any]:
     try:
         new = _limit(console, situation, given)
         await set_limit(console.limit_desk, who, new)
+        await console.lookout.renewed(console.clock())
     except Unsuitable as wrong:
         return await _form(request, situation, given, wrong.faults, status_code=422)
     done = "set" if new.kind is LimitKind.EMERGENCY else "proposed"
@@ -98,11 +109,30 @@ async def answer_limit_act(request: Asked) -> Response[Any]:
     """Confirm, refuse or withdraw."""
     who = allow(request, Permission.OPERATE)
     given = await _given(request)
-    if given.get("answer") not in _ANSWERS or not given.get("no", "").isdecimal():
+    if given.get("answer") not in _ANSWERS or not given.get("no", "").removeprefix("-").isdecimal():
         raise Refused("this form is not complete: load the page again")
     act, done = _ANSWERS[given["answer"]]
-    await act(console_of(request).limit_desk, who, int(given["no"]))
+    desk = console_of(request).limit_desk
+    found = await desk.limits.limit(int(given["no"]))
+    await act(desk, who, int(given["no"]))
+    if done == "confirmed" and found is not None and found.at_once:
+        done = "confirmed-at-once"
+    await console_of(request).lookout.renewed(console_of(request).clock())
     return Redirect(f"/console/limits?done={done}", status_code=303)
+
+
+def lower_emergency(
+    limit: NewLimit | LimitChange, current: Sequence[tuple[LimitChange, LimitState]]
+) -> LimitChange | None:
+    """The emergency beside an override on the same element, below which the override counts for nothing."""
+    if limit.kind is not LimitKind.OVERRIDE:
+        return None
+    beside = [
+        c for c, stands in current
+        if c.kind is LimitKind.EMERGENCY and stands is LimitState.HOLDS and c.element_no == limit.element_no
+        and c.limit_w < limit.limit_w and c.ends_at > limit.starts_at
+    ]  # fmt: skip
+    return min(beside, key=lambda c: c.limit_w, default=None)
 
 
 async def _form(
@@ -148,6 +178,7 @@ def _limit(console: Console, situation: Situation, given: Mapping[str, str]) -> 
     factor = console.limit_desk.power_factor
     return NewLimit(
         element_no=e, kind=LimitKind(kind), reason=given.get("reason", "").strip(),
+        at_once=kind == LimitKind.OVERRIDE and given.get("when") == "once",
         limit_w=current_a * float(situation.network.phase_voltage_v[e]) * factor,
         starts_at=start, ends_at=start + timedelta(hours=hours),
     )  # fmt: skip

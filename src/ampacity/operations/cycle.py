@@ -109,7 +109,7 @@ async def _decide_slot(
             away = await away_groups(plan.network, outlook.steps, ports.peers)
             imposed = await ports.requests.emergencies(slot)
             told = await ports.cycles.newest_capacities(len(plan.network.groups), slot)
-        outlook = restrained(outlook, plan.network, plan.limit_w, imposed)
+        outlook = restrained(outlook, plan.network, plan.limit_w, imposed, plan.shifts)
         with stages.during("allocate"):
             decided = await asyncio.to_thread(
                 decide, plan.network, outlook, held, Before(capacities=told, rules=cycle.smoothing), away

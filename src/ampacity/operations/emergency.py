@@ -10,6 +10,7 @@ from ampacity.allocation import allocate
 from ampacity.errors import NotFound, NotReady, Refused
 from ampacity.network import Direction, ForecastKind, Network
 from ampacity.operations.decide import KIND_OF, Outlook, whole_watts
+from ampacity.operations.limit_shifts import LimitShifts, laid_overrides, overridden_w
 from ampacity.ports import CapacityTable, Emergency, EmergencyWriter, Floats, Gate, GridStore, RequestStore, Steps
 from ampacity.timegrid import Window, moment_of, quarter_at
 
@@ -24,15 +25,19 @@ class Imposed:
     lowered_w: float  # the most in a quarter hour, all groups together
 
 
-def restrained(outlook: Outlook, network: Network, limit_w: Floats, imposed: Sequence[Emergency]) -> Outlook:
-    """The outlook of a cycle with what emergencies take from the headroom."""
+def restrained(
+    outlook: Outlook, network: Network, limit_w: Floats, imposed: Sequence[Emergency], shifts: LimitShifts
+) -> Outlook:
+    """The outlook of a cycle with what emergencies take from the headroom, which overrides have shifted."""
     if not imposed:
         return outlook
     window = Window(outlook.steps.first, outlook.steps.count)
     headroom_w = {d: room_w.copy() for d, room_w in outlook.headroom_w.items()}
     for emergency in imposed:
+        e = emergency.element_no
+        own_w = limit_w[e][:, None] + shifts.over(e, outlook.steps)
         for room_w in headroom_w.values():
-            _take(room_w, window, network, limit_w, emergency, window.first)
+            room_w[e] -= reduction_w(window, network, own_w, emergency, window.first)
     pool_w = {d: np.minimum(outlook.pool_w[d], np.maximum(headroom_w[d], 0)) for d in headroom_w}
     return replace(outlook, headroom_w=headroom_w, pool_w=pool_w)
 
@@ -47,10 +52,11 @@ async def impose(
     power_factor: float,
     grid: GridStore,
     requests: RequestStore,
+    limit_no: int | None = None,
 ) -> Imposed:
     """Impose a limit on an element from now on; `until` now ends what was imposed before, from the next cycle on.
 
-    Only lowers, and tells every group whose capacity fell.
+    Only lowers, and tells every group whose capacity fell.  `limit_no` names the limit of a person that it is.
 
     Raises:
         NotFound: there is no such element.
@@ -70,14 +76,15 @@ async def impose(
             raise NotFound(f"there is no element {element_id}")
         emergency = Emergency(element_no, limit_w, until)
         running = await requests.emergencies(now)
-        rooms = await rooms_under(gate, network, network.limit_w(power_factor), emergency, running=running, now=now)
+        limit = RatedLimit(rated_w=network.limit_w(power_factor)[element_no], grid=grid)
+        rooms = await rooms_under(gate, network, limit, emergency, running=running, now=now)
         tables = lowered(network, rooms, await gate.capacities(len(network.groups), now), now)
         async with gate.impose(now) as writer:
             await writer.rests_on(version)
-            await writer.impose(emergency, now, reason)
+            await writer.impose(emergency, now, reason, limit_no)
             for direction, (window, room_w) in rooms.items():
                 await writer.headroom(direction, Steps(first=window.first, count=window.count), room_w)
-            messages = await _tell(writer, tables, now, reason)
+            messages = await tell(writer, tables, now, reason)
             told = {g for _, groups in tables for g in groups}
             fell_w = _most(tables)
             await writer.finish(
@@ -146,10 +153,24 @@ def _inside(
     return replace(table, kind=ForecastKind.OPTIMUM, capacity_w=after_w, fell_w=before_w - after_w), groups
 
 
+@dataclass(frozen=True, kw_only=True)
+class RatedLimit:
+    """What one element may carry: by its rating [W], (3,), and by the overrides that its headroom rests on."""
+
+    rated_w: Floats
+    grid: GridStore
+
+    async def laid_w(self, element_no: int, covers: Window, now: datetime, without: int | None = None) -> Floats:
+        """The limit under the headroom of a window, emergencies aside [W], (3, T)."""
+        then = await self.grid.limit_changes(covers, covers.start_moment)
+        known = await self.grid.limit_changes(covers, now)
+        return overridden_w(self.rated_w, laid_overrides(then, known, element_no, without), covers)
+
+
 async def rooms_under(
     gate: Gate,
     network: Network,
-    limit_w: Floats,
+    limit: RatedLimit,
     emergency: Emergency,
     *,
     running: Sequence[Emergency],
@@ -163,34 +184,29 @@ async def rooms_under(
         if found is None:
             raise NotReady("nothing was decided yet that could be lowered: run a cycle first")
         covers, room_w = found[0], found[1].copy()
+        own_w = await limit.laid_w(e, covers, now)
         before_w: Floats = np.zeros(room_w.shape[1:])
         for other in running:
             if other.element_no == e:
-                before_w = _reduction_w(covers, network, limit_w[e], other, first)
+                before_w = reduction_w(covers, network, own_w, other, first)
         if emergency.until > now:
-            room_w[e] -= np.maximum(_reduction_w(covers, network, limit_w[e], emergency, first) - before_w, 0.0)
+            room_w[e] -= np.maximum(reduction_w(covers, network, own_w, emergency, first) - before_w, 0.0)
         rooms[direction] = (covers, room_w)
     return rooms
 
 
-def _take(room_w: Floats, covers: Window, network: Network, limit_w: Floats, emergency: Emergency, first: int) -> None:
-    """Take from an element's headroom, in place, what the limit is below its rating, from a quarter on."""
-    e = emergency.element_no
-    room_w[e] -= _reduction_w(covers, network, limit_w[e], emergency, first)
-
-
-def _reduction_w(covers: Window, network: Network, limit_w: Floats, emergency: Emergency, first: int) -> Floats:
-    """By how much an emergency lowers its element's limit [W], (3, quarters of the window)."""
+def reduction_w(covers: Window, network: Network, limit_w: Floats, emergency: Emergency, first: int) -> Floats:
+    """By how much an emergency lowers its element's limit (3, T) [W], in the quarters of a window from `first` on."""
     per_phase_w = emergency.limit_w / max(int(network.has_phase[emergency.element_no].sum()), 1)
     last = quarter_at(emergency.until)
     last += int(moment_of(last) < emergency.until)
     quarters = covers.quarters()
     holds = (quarters >= first) & (quarters < last)
-    reduction_w: Floats = np.maximum(limit_w - per_phase_w, 0.0)[:, None] * holds
-    return reduction_w
+    reduced_w: Floats = np.maximum(limit_w - per_phase_w, 0.0) * holds
+    return reduced_w
 
 
-async def _tell(
+async def tell(
     writer: EmergencyWriter, tables: Sequence[tuple[LoweredTable, tuple[int, ...]]], now: datetime, reason: str
 ) -> int:
     messages = 0

@@ -1,4 +1,4 @@
-"""Limits that people set: an emergency at once, an override with four eyes from the next cycle on."""
+"""Limits that people set: an emergency at once, an override with four eyes from the next cycle on or at once."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,7 +8,8 @@ from ampacity.console_ports import LimitStore, PeopleStore
 from ampacity.errors import Conflict, NotFound, Refused, Unsuitable
 from ampacity.network import ForecastKind, Network
 from ampacity.operations.accounts import require
-from ampacity.operations.emergency import impose, lowered, rooms_under
+from ampacity.operations.emergency import RatedLimit, impose, lowered, rooms_under
+from ampacity.operations.override import LimitMove, override_at_once, rooms_moved, tables_moved
 from ampacity.people import LimitChange, LimitKind, LimitState, NewAct, NewLimit, Permission, SignedIn, limit_state
 from ampacity.ports import Clock, Emergency, GridStore, RequestStore
 
@@ -30,7 +31,7 @@ class LimitDesk:
 
 
 async def foresee_limit(desk: LimitDesk, new: NewLimit) -> dict[int, float]:
-    """By how much less energy each group could draw if a limit held from now on [Wh], by the group's number.
+    """By how much less energy each group could draw if a limit held at once [Wh], by its number; more below 0.
 
     Raises:
         Unsuitable: as `set_limit`.
@@ -38,7 +39,7 @@ async def foresee_limit(desk: LimitDesk, new: NewLimit) -> dict[int, float]:
     now = desk.clock()
     await _check(desk, new, now)
     network = await desk.grid.network()
-    rated_w = network.limit_w(desk.power_factor)
+    rated_w = network.limit_w(desk.power_factor)[new.element_no]
     emergency = Emergency(new.element_no, _total_w(network, new.element_no, new.limit_w), new.ends_at)
     lost_wh: dict[int, float] = {}
     async with desk.requests.gate() as gate:
@@ -46,8 +47,18 @@ async def foresee_limit(desk: LimitDesk, new: NewLimit) -> dict[int, float]:
         tables = await gate.capacities(len(network.groups), now)
         if ForecastKind.CONSUMPTION not in tables:
             return {}
-        rooms = await rooms_under(gate, network, rated_w, emergency, running=running, now=now)
-        for table, groups in lowered(network, rooms, tables, now):
+        if new.kind is LimitKind.OVERRIDE:
+            move = LimitMove(change=_as_if_set(new, network, now))
+            moved = await rooms_moved(
+                move, gate, network, now=now, power_factor=desk.power_factor, grid=desk.grid, requests=desk.requests
+            )
+            changed = await tables_moved(move, gate, network, moved, desk.requests, now)
+        else:
+            limit = RatedLimit(rated_w=rated_w, grid=desk.grid)
+            changed = lowered(
+                network, await rooms_under(gate, network, limit, emergency, running=running, now=now), tables, now
+            )
+        for table, groups in changed:
             if table.kind is ForecastKind.CONSUMPTION:
                 less_wh = table.fell_w.sum(axis=1) * table.steps.quarters / 4.0
                 lost_wh.update(zip(groups, less_wh.tolist(), strict=True))
@@ -64,16 +75,31 @@ async def set_limit(desk: LimitDesk, who: SignedIn, new: NewLimit) -> int:
     require(who, Permission.OPERATE if new.kind is LimitKind.EMERGENCY else Permission.PROPOSE)
     now = desk.clock()
     element_id = await _check(desk, new, now)
+    replaced = await _replaced(desk, new, now)
     number = await desk.limits.set_limit(new, who.account_no, now)
     what = "set an emergency limit" if new.kind is LimitKind.EMERGENCY else "proposed an override"
     await _record(desk, who, what, number, element_id)
+    for old in replaced:
+        await desk.limits.answer_limit(old.limit_no, "withdrawn", who.account_no, now)
+        await _record(desk, who, "replaced an emergency limit", old.limit_no, element_id)
     if new.kind is LimitKind.EMERGENCY:
         await _impose(desk, await _known(desk, number), new.ends_at)
     return number
 
 
+async def _replaced(desk: LimitDesk, new: NewLimit, now: datetime) -> list[LimitChange]:
+    """Emergencies of people that the new one replaces: of an element the newest word holds."""
+    if new.kind is not LimitKind.EMERGENCY:
+        return []
+    before = await desk.limits.limits(element_no=new.element_no, ends_after=now)
+    return [
+        c for c in before
+        if c.kind is LimitKind.EMERGENCY and c.limit_no > 0 and limit_state(c, now) is LimitState.HOLDS
+    ]  # fmt: skip
+
+
 async def confirm_limit(desk: LimitDesk, who: SignedIn, limit_no: int) -> None:
-    """Confirm what somebody else proposed: it holds from the next cycle on.
+    """Confirm what somebody else proposed: it holds from the next cycle on, or at once where that was proposed.
 
     Raises:
         Refused: `who` may not, or set it.
@@ -85,6 +111,8 @@ async def confirm_limit(desk: LimitDesk, who: SignedIn, limit_no: int) -> None:
         raise Refused("who sets a limit does not confirm it: a second person has to")
     await desk.limits.answer_limit(limit_no, "confirmed", who.account_no, desk.clock())
     await _record(desk, who, "confirmed an override", limit_no, change.element_id)
+    if change.at_once:
+        await _move(desk, LimitMove(change=await _known(desk, limit_no)))
 
 
 async def refuse_limit(desk: LimitDesk, who: SignedIn, limit_no: int) -> None:
@@ -95,7 +123,7 @@ async def refuse_limit(desk: LimitDesk, who: SignedIn, limit_no: int) -> None:
 
 
 async def withdraw_limit(desk: LimitDesk, who: SignedIn, limit_no: int) -> None:
-    """End a limit before its time; the next cycle gives back what it took.
+    """End a limit before its time; the next cycle gives back what it took, of one that counted at once this does.
 
     Raises:
         Refused, Conflict, NotFound.
@@ -104,10 +132,13 @@ async def withdraw_limit(desk: LimitDesk, who: SignedIn, limit_no: int) -> None:
     change = await _known(desk, limit_no)
     if limit_state(change, desk.clock()) not in {LimitState.HOLDS, LimitState.AHEAD}:
         raise Conflict(f"limit {limit_no} does not hold (any more)")
-    await desk.limits.answer_limit(limit_no, "withdrawn", who.account_no, desk.clock())
+    if limit_no > 0:  # those of the command line end by a newer word alone
+        await desk.limits.answer_limit(limit_no, "withdrawn", who.account_no, desk.clock())
     await _record(desk, who, "withdrew a limit", limit_no, change.element_id)
     if change.kind is LimitKind.EMERGENCY:
         await _impose(desk, change, desk.clock())
+    elif change.at_once:
+        await _move(desk, LimitMove(change=change, is_withdrawn=True))
 
 
 async def current_limits(desk: LimitDesk) -> Sequence[tuple[LimitChange, LimitState]]:
@@ -123,6 +154,24 @@ async def _impose(desk: LimitDesk, change: LimitChange, until: datetime) -> None
     await impose(
         change.element_id, _total_w(network, change.element_no, change.limit_w), until, change.reason,
         now=desk.clock(), power_factor=desk.power_factor, grid=desk.grid, requests=desk.requests,
+        limit_no=change.limit_no if change.limit_no > 0 else None,
+    )  # fmt: skip
+
+
+async def _move(desk: LimitDesk, move: LimitMove) -> None:
+    """Decide at once under an override."""
+    await override_at_once(
+        move, now=desk.clock(), power_factor=desk.power_factor, grid=desk.grid, requests=desk.requests
+    )
+
+
+def _as_if_set(new: NewLimit, network: Network, now: datetime) -> LimitChange:
+    """A limit that is not set yet, as if it were confirmed already."""
+    return LimitChange(
+        limit_no=0, element_no=new.element_no, element_id=str(network.elements[new.element_no].element_id),
+        kind=new.kind, limit_w=new.limit_w, starts_at=new.starts_at, ends_at=new.ends_at, reason=new.reason,
+        at_once=True, set_by="", set_by_no=0, set_at=now, decided_at=now, confirmed_by=None, refused_at=None,
+        refused_by=None, withdrawn_at=None, withdrawn_by=None,
     )  # fmt: skip
 
 

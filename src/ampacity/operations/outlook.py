@@ -69,7 +69,7 @@ class Gathered:
             far = headroom(limit_w, block.band_w[1], block.band_w[0], extra_w)
             self.fallback_w[Direction.IMPORT][rows] = far.import_w
             self.fallback_w[Direction.EXPORT][rows] = far.export_w
-            self._plan.shifts.apply(self.fallback_w, block.elements, self.fallback_steps)
+            self._plan.shifts.apply(self.fallback_w, block.elements, self.fallback_steps, cautious=True)
         self.marks.update(block.marks)
         self.refitted += block.refitted * len(block.elements)
         self._sources.update(ForecastSource(s).name.lower() for s in block.forecast.source.ravel().tolist())

@@ -14,6 +14,7 @@ from ampacity.network import Direction, ForecastKind, Network
 from ampacity.operations.batch import DIRECTION_OF, DecidedBatch, decide_batch, situation_of
 from ampacity.operations.decide import KIND_OF, Before, Outlook, decide
 from ampacity.operations.emergency import lowered
+from ampacity.operations.override import Moved, shared_again
 from ampacity.operations.settings import CycleSettings
 from ampacity.ports import (
     AwayGroups,
@@ -101,6 +102,8 @@ async def recompute(decision_id: int, records: DecisionRecords) -> Recomputed:
         tables = [(t, None) for t in (await asyncio.to_thread(decide, network, *inputs)).tables]
     elif record.kind == "emergency":
         tables = await _emergency_tables(record, network, records)
+    elif record.kind == "override":
+        tables = await _override_tables(record, network, records)
     else:
         table, batch = await _request_table(record, network, records)
         tables = [table]
@@ -145,6 +148,26 @@ async def _emergency_tables(record: DecisionRecord, network: Network, records: D
         rooms[direction] = (Window(found[0].first, found[0].count), found[1])
     held = await records.capacities_at(len(network.groups), record.made_at, record.decisions_up_to)
     return list(await asyncio.to_thread(lowered, network, rooms, held, record.made_at))
+
+
+async def _override_tables(record: DecisionRecord, network: Network, records: DecisionRecords) -> list[Computed]:
+    """The capacities under a limit that counted at once: its headroom is stored, and so is the one before it."""
+    base = await records.headroom_base(record.decisions_up_to, record.made_at)
+    element_id = str(record.summary["element_id"])
+    e = next(i for i, element in enumerate(network.elements) if element.element_id == element_id)
+    rooms, asked = {}, {}
+    for direction in Direction:
+        found = await records.headroom(record.decision_id, direction.value)
+        before = None if base is None else await records.headroom(base, direction.value)
+        if found is None or before is None:
+            raise NotReady(f"the headroom under decision {record.decision_id} is not stored any more")
+        covers = Window(found[0].first, found[0].count)
+        rooms[direction] = Moved(covers=covers, room_w=found[1], moved_w=found[1][e] - before[1][e])
+        asked[direction] = await records.held_at(
+            KIND_OF[direction], len(network.groups), covers, record.decisions_up_to
+        )
+    held = await records.capacities_at(len(network.groups), record.made_at, record.decisions_up_to)
+    return list(await asyncio.to_thread(shared_again, network, e, rooms, held, asked, record.made_at))
 
 
 async def _request_table(

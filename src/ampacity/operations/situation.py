@@ -1,7 +1,9 @@
 """The grid at a glance: what every element carries, and where it is tightest in the next day."""
 
 import asyncio
-from collections.abc import Sequence
+import math
+import time
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import IntEnum
@@ -13,14 +15,14 @@ from numpy.typing import NDArray
 from ampacity.console_ports import Newest, Views
 from ampacity.forecasting import ForecastSource
 from ampacity.network import Direction, Network
-from ampacity.operations.limit_shifts import LimitShifts, limit_shifts
-from ampacity.people import LimitChange
+from ampacity.people import LimitChange, effective_limit_w
 from ampacity.ports import Floats, GridStore, Ints
 from ampacity.timegrid import QUARTERS_PER_DAY, QUARTERS_PER_HOUR, Window, quarter_at
 
 TIGHT = 0.10  # of the limit: less headroom than that is tight
 STALE_QUARTERS = 8  # measurements older than that are called late
 ELEMENTS_AT_ONCE = 8192
+LATELY_S = 600.0
 DIRECTIONS = (Direction.IMPORT, Direction.EXPORT)
 Bools = NDArray[np.bool_]
 
@@ -110,19 +112,48 @@ class Situation:
         return [c for c in self.changes if c.element_no == element_no]
 
 
-class Lookout:
-    """Keeps the newest situation; it is made anew when something was decided, the grid changed or a quarter passed."""
+def _slot(situation: Situation) -> datetime | None:
+    return None if situation.newest is None else situation.newest.slot
 
-    def __init__(self, views: Views, grid: GridStore, power_factor: float) -> None:
+
+class Lookout:
+    """Keeps the newest situation; it is made anew when something was decided, the grid changed or a quarter passed.
+
+    Who looks meanwhile waits for at most `patience_s` and then sees the one before, where there is one;
+    without a patience they wait.
+    """
+
+    def __init__(self, views: Views, grid: GridStore, power_factor: float, patience_s: float | None = None) -> None:
         self._views = views
         self._grid = grid
         self._power_factor = power_factor
+        self._patience_s = patience_s
         self._key: object = None
         self._kept: Situation | None = None
         self._network: tuple[object, Network] | None = None
         self._one = asyncio.Lock()
+        self._renewing: asyncio.Task[Situation] | None = None
+        self._looked_at = -math.inf
 
     async def situation(self, now: datetime) -> Situation:
+        """How the grid stands, or stood a moment ago; never more than a quarter hour."""
+        self._looked_at = time.monotonic()
+        kept = self._kept
+        if kept is None or self._patience_s is None or quarter_at(now) - quarter_at(kept.at) > 1:
+            return await self.renewed(now)
+        if self._renewing is None or self._renewing.done():
+            self._renewing = asyncio.create_task(self.renewed(now))
+        done, _ = await asyncio.wait({self._renewing}, timeout=self._patience_s)
+        return self._renewing.result() if done else kept
+
+    async def keep_ready(self, now: datetime) -> None:
+        """Renew where a cycle was decided, and for whatever else changed where somebody looked lately."""
+        newest, kept = await self._views.newest(now), self._kept
+        is_new = kept is None or (None if newest is None else newest.slot) != _slot(kept)
+        if is_new or time.monotonic() - self._looked_at < LATELY_S:
+            await self.renewed(now)
+
+    async def renewed(self, now: datetime) -> Situation:
         """How the grid stands."""
         async with self._one:
             newest = await self._views.newest(now)
@@ -144,8 +175,11 @@ class Lookout:
         rooms = [await self._views.headroom(d, elements, now) for d in DIRECTIONS] if newest else [None, None]
         none = np.zeros((elements, 3), np.uint8)
         sources = none if newest is None else await self._views.forecast_sources(newest.decision_id, elements)
-        shifts = limit_shifts(limit_w, changes, ahead)
-        tightest = await asyncio.to_thread(_tightest, rooms, limit_w, shifts, ahead)
+        set_w = {
+            e: effective_limit_w(limit_w[e], [c for c in changes if c.element_no == e], ahead)
+            for e in {c.element_no for c in changes}
+        }
+        tightest = await asyncio.to_thread(_tightest, rooms, limit_w, set_w, ahead)
         past = Window(ahead.first - QUARTERS_PER_DAY, QUARTERS_PER_DAY)
         parts = []
         for first in range(0, elements, ELEMENTS_AT_ONCE):
@@ -174,9 +208,9 @@ class _Tightest:
 
 
 def _tightest(
-    rooms: Sequence[tuple[Window, Floats] | None], limit_w: Floats, shifts: LimitShifts, ahead: Window
+    rooms: Sequence[tuple[Window, Floats] | None], limit_w: Floats, set_w: Mapping[int, Floats], ahead: Window
 ) -> _Tightest:
-    """The least headroom of each element in the quarters ahead, and where it is."""
+    """The least headroom of each element in the quarters ahead, and where it is; `set_w` are limits that people set."""
     elements = limit_w.shape[0]
     least = np.full((2, elements), np.nan)
     place = np.zeros((2, elements), np.int64)
@@ -200,8 +234,8 @@ def _tightest(
     phase, step = np.divmod(place[chosen, rows], ahead.count)
     known = ~np.isnan(least[chosen, rows])
     full_w = np.repeat(limit_w[rows, phase][:, None], ahead.count, axis=1)
-    for element_no, shift_w in shifts.by_element.items():
-        full_w[element_no] += shift_w[phase[element_no]]
+    for element_no, own_w in set_w.items():
+        full_w[element_no] = own_w[phase[element_no]]
     sign = np.where(export, -1.0, 1.0)[:, None]
     upper_w = sign * (full_w - bound_w[chosen, rows, phase])
     hourly = upper_w.reshape(elements, ahead.count // QUARTERS_PER_HOUR, QUARTERS_PER_HOUR)

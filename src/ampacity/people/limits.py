@@ -42,6 +42,7 @@ class NewLimit:
     starts_at: datetime
     ends_at: datetime
     reason: str
+    at_once: bool = False  # an override that counts as soon as it is confirmed, not only from the next cycle on
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,6 +57,7 @@ class LimitChange:
     starts_at: datetime
     ends_at: datetime
     reason: str
+    at_once: bool
     set_by: str
     set_by_no: int
     set_at: datetime

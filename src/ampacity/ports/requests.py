@@ -79,9 +79,11 @@ class Emergency:
 
 
 class EmergencyWriter(DecisionWriter, Protocol):
-    """Writes an emergency decision."""
+    """Writes a decision on a limit: an emergency, or an override that counts at once."""
 
-    async def impose(self, emergency: Emergency, at: datetime, reason: str) -> None: ...
+    async def impose(self, emergency: Emergency, at: datetime, reason: str, limit_no: int | None = None) -> None:
+        """Keep what is imposed; `limit_no` names the limit of a person that it came from."""
+        ...
 
     async def revoke(self, kind: ForecastKind, groups: Sequence[int], at: datetime, reason: str) -> None:
         """Note for the running grants of these groups that they were cut."""
@@ -105,7 +107,9 @@ class Gate(Protocol):
 
     def decide(self, made_at: datetime, settings: JsonObject) -> AbstractAsyncContextManager[RequestWriter]: ...
 
-    def impose(self, made_at: datetime) -> AbstractAsyncContextManager[EmergencyWriter]: ...
+    def impose(self, made_at: datetime, kind: str = "emergency") -> AbstractAsyncContextManager[EmergencyWriter]:
+        """Open a decision of this kind: emergency, or override."""
+        ...
 
 
 class RequestStore(Protocol):

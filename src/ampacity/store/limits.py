@@ -35,6 +35,7 @@ class PostgresLimits:
             new.starts_at,
             new.ends_at,
             new.reason,
+            new.at_once,
             by,
             at,
         )

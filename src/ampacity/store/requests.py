@@ -126,13 +126,13 @@ class PostgresGate:
             yield PostgresRequestDecision(self._connection, decision)
 
     @asynccontextmanager
-    async def impose(self, made_at: datetime) -> AsyncIterator["PostgresEmergencyDecision"]:
-        async with open_decision(self._connection, "emergency", made_at, {}) as decision:
+    async def impose(self, made_at: datetime, kind: str = "emergency") -> AsyncIterator["PostgresEmergencyDecision"]:
+        async with open_decision(self._connection, kind, made_at, {}) as decision:
             yield PostgresEmergencyDecision(self._connection, decision)
 
 
 class PostgresEmergencyDecision(PostgresDecision):
-    """Writes an emergency decision."""
+    """Writes a decision on a limit."""
 
     def __init__(self, connection: Connection, decision: PostgresDecision) -> None:
         super().__init__(connection, decision.decision_id, decision.owners)
@@ -141,10 +141,11 @@ class PostgresEmergencyDecision(PostgresDecision):
     async def finish(self, summary: JsonObject, stages: Mapping[str, float]) -> None:
         await self._outer.finish(summary, stages)
 
-    async def impose(self, emergency: Emergency, at: datetime, reason: str) -> None:
+    async def impose(self, emergency: Emergency, at: datetime, reason: str, limit_no: int | None = None) -> None:
         await self._connection.execute(
-            sql("add_emergency"), self.decision_id, emergency.element_no, emergency.limit_w, at, emergency.until, reason
-        )
+            sql("add_emergency"), self.decision_id, emergency.element_no, emergency.limit_w, at, emergency.until,
+            reason, limit_no,
+        )  # fmt: skip
 
     async def revoke(self, kind: ForecastKind, groups: Sequence[int], at: datetime, reason: str) -> None:
         await self._connection.execute(

@@ -62,9 +62,10 @@ order by c.slot desc
 limit 1;
 
 -- name: grid_revision
--- Rows are only ever added to these: their counts tell whether something changed.
+-- Rows are only ever added to these: their counts tell whether something changed, limits that people set included.
 select (select count(*) from element_version) as elements, (select count(*) from contract) as contracts,
-    (select count(*) from provider) as providers;
+    (select count(*) from provider) as providers,
+    (select count(*) from limit_change) + (select count(*) from limit_event) as limits;
 
 -- name: forecast_sources
 select first_no, subjects, source from forecast_block where decision_id = $1 order by first_no;

@@ -1,5 +1,6 @@
 -- name: add_emergency
-insert into emergency (decision_id, element_no, limit_w, starts_at, until, reason) values ($1, $2, $3, $4, $5, $6);
+insert into emergency (decision_id, element_no, limit_w, starts_at, until, reason, limit_no)
+values ($1, $2, $3, $4, $5, $6, $7);
 
 -- name: running_emergencies
 -- What is imposed at $1 or was since, the newest word on each element: a late cycle must heed it too.

@@ -77,7 +77,7 @@ order by array_position($1::bigint[], r.request_no);
 select d.decision_id
 from decision d
 join decision_chain c using (decision_id)
-where d.kind in ('cycle', 'emergency') and c.seq <= $1 and d.made_at <= $2
+where d.kind in ('cycle', 'emergency', 'override') and c.seq <= $1 and d.made_at <= $2
 order by d.made_at desc, c.seq desc
 limit 1;
 

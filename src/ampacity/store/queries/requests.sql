@@ -32,7 +32,7 @@ order by r.request_no
 limit 1000;
 
 -- name: newest_headroom_blocks
--- Headroom of the newest cycle or emergency made at or before $1.
+-- Headroom of the newest cycle, emergency or override at once made at or before $1.
 select h.direction, h.first_no, h.subjects, h.first_quarter, h.steps, h.headroom_w
 from headroom_block h
 where h.direction = $2
@@ -40,7 +40,7 @@ where h.direction = $2
         select d.decision_id
         from decision d
         join decision_chain c using (decision_id)
-        where d.kind in ('cycle', 'emergency') and d.made_at <= $1
+        where d.kind in ('cycle', 'emergency', 'override') and d.made_at <= $1
         order by d.made_at desc, c.seq desc
         limit 1
     )
@@ -72,7 +72,7 @@ from (
     select d.decision_id
     from decision d
     join decision_chain c using (decision_id)
-    where d.kind in ('cycle', 'emergency') and d.made_at <= $1
+    where d.kind in ('cycle', 'emergency', 'override') and d.made_at <= $1
     order by d.made_at desc, c.seq desc
     limit 1
 ) as base,
