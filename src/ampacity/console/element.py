@@ -72,6 +72,7 @@ async def element_series(request: Asked) -> dict[str, Any]:
         "lower": kilo(view.lower_w), "median": kilo(view.median_w), "upper": kilo(view.upper_w),
         "limit": kilo(view.limit_w), "headroom": kilo(view.headroom_w[Direction.IMPORT]),
         "levels": [round(level, 4) for level in (view.levels[0], view.levels[-1])], "shares": shares,
+        "weather_free": view.weather_free.tolist(),
         "why": [None if w is None else sentence(situation, w) for w in told],
     }  # fmt: skip
 

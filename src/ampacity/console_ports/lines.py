@@ -4,6 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
+import numpy as np
+from numpy.typing import NDArray
+
 from ampacity.network import ForecastKind
 from ampacity.ports import Floats, Ints, JsonObject, Steps
 from ampacity.timegrid import Window
@@ -45,13 +48,17 @@ class Status:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KeptForecast:
-    """Quantiles that a decision kept, of one element: `load_w` (Q, 3, T) [W]."""
+    """Quantiles that a decision kept, of one element: `load_w` (Q, 3, T) [W].
+
+    `weather_free` (1, 3, T) marks quarters that were forecast without weather; None: none was.
+    """
 
     decision_id: int
     made_at: datetime
     window: Window
     levels: tuple[float, ...]
     load_w: Floats
+    weather_free: NDArray[np.bool_] | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

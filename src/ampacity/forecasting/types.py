@@ -52,7 +52,8 @@ class Weather:
     """Weather per cell on start-stamped quarters; NaN is unknown.  There may be no cell (C = 0).
 
     Shapes: places (C,), variables (C, T).  Radiation is the mean over the quarter itself.
-    `stale` (C,) marks cells whose newest issue is too old to be trusted for the window ahead.
+    `stale` (C,) marks cells whose newest issue is too old to be trusted for the window ahead, and `issue_age_s` (C,)
+    says how old that is, of what is told of the time ahead: NaN where nothing is, or its time of issue is unknown.
     """
 
     window: Window
@@ -63,6 +64,7 @@ class Weather:
     wind_speed_m_s: Floats
     perfect: bool = False
     stale: Bools | None = None
+    issue_age_s: Floats | None = None
 
     def __post_init__(self) -> None:
         for name in WEATHER_VARIABLES:
@@ -70,10 +72,23 @@ class Weather:
             if shape != (len(self.latitude), self.window.count):
                 raise Unsuitable(f"{name} has shape {shape}, must be ({len(self.latitude)}, {self.window.count})")
 
+    def trusted_for(self, age_s: float) -> "Weather":
+        """The same, stale where the newest issue is older than that."""
+        if self.issue_age_s is None:
+            return self
+        return replace(self, stale=np.nan_to_num(self.issue_age_s) > age_s)
+
     def unknown(self) -> "Weather":
         """The same cells, and nothing known of their weather."""
         nothing = np.full((len(self.latitude), self.window.count), np.nan)
-        return replace(self, temperature_c=nothing, global_radiation_w_m2=nothing, wind_speed_m_s=nothing, stale=None)
+        return replace(
+            self,
+            temperature_c=nothing,
+            global_radiation_w_m2=nothing,
+            wind_speed_m_s=nothing,
+            stale=None,
+            issue_age_s=None,
+        )
 
     @classmethod
     def none(cls, window: Window) -> "Weather":

@@ -13,6 +13,7 @@ from datetime import datetime
 import numpy as np
 
 from ampacity.forecasting import DailyForecast, ForecastModel, Weather, dump_model, load_model
+from ampacity.ports import Ints
 from ampacity.timegrid import QUARTERS_PER_DAY, QUARTERS_PER_HOUR
 
 LARGEST_MIB = 2048.0  # of all bases; blocks beyond that are made anew in each cycle
@@ -42,7 +43,9 @@ class Made:
 
 def packed(model: ForecastModel) -> bytes:
     """What predictions need of a model beside the base of the day: all but the experts."""
-    return dump_model(replace(model, experts={}))
+    beside = model.weather_free
+    alone = None if beside is None else replace(beside, experts={})
+    return dump_model(replace(model, experts={}, weather_free=alone))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,7 +61,9 @@ class Base:
 
     @property
     def mib(self) -> float:
-        return (len(self.packed) + self.daily.load.nbytes) / 2**20
+        beside = self.daily.weather_free
+        arrays = self.daily.load.nbytes + self.daily.lacks.nbytes + (0 if beside is None else beside.nbytes)
+        return (len(self.packed) + arrays) / 2**20
 
 
 @dataclass
@@ -90,6 +95,15 @@ class Bases:
             self._mib += base.mib
 
 
+def _known_until(weather: Weather) -> Ints:
+    """The last quarter known of each variable and cell, in steps, as far as it is in the days that a base is of."""
+    end = weather.window.end // QUARTERS_PER_DAY * QUARTERS_PER_DAY
+    known = np.isfinite(np.stack([weather.temperature_c, weather.global_radiation_w_m2, weather.wind_speed_m_s]))
+    last = np.where(known.any(axis=2), weather.window.end - np.argmax(known[..., ::-1], axis=2), 0)
+    found: Ints = np.minimum(last, end) // (WEATHER_HOURS * QUARTERS_PER_HOUR)
+    return found
+
+
 def weather_print(weather: Weather, origin: int) -> bytes:
     """What of the weather a base stands for: how old it may be, and what there was at all.
 
@@ -99,6 +113,7 @@ def weather_print(weather: Weather, origin: int) -> bytes:
     """
     told = hashlib.sha256(repr((origin // (WEATHER_HOURS * QUARTERS_PER_HOUR), len(weather.latitude))).encode())
     first = max(0, origin - weather.window.first)
+    told.update(_known_until(weather).tobytes())
     for values in (weather.temperature_c, weather.global_radiation_w_m2, weather.wind_speed_m_s):
         ahead = values[:, first : first + QUARTERS_PER_DAY]
         told.update((np.isfinite(ahead).mean(axis=1) >= MOSTLY).tobytes() if ahead.size else b"")

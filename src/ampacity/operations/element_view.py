@@ -50,6 +50,7 @@ class ElementView:
     median_w: Floats
     upper_w: Floats
     levels: tuple[float, ...]
+    weather_free: Ints  # 1 where the forecast rests on the calendar alone
     headroom_w: dict[Direction, Floats]
     shares: Sequence[Share]
     groups_not_shown: int
@@ -76,10 +77,13 @@ async def element_view(
     forecasts = await views.kept_forecasts(element_no, since, now)
     risk = 0.01 if newest is None else newest.risk
     levels = (risk, 0.5, 1 - risk)
-    quantiles = np.full((len(levels), window.count), np.nan)
+    quantiles, weather_free = np.full((len(levels), window.count), np.nan), np.zeros(window.count, np.int64)
     for kept in forecasts:
         at = [int(np.abs(np.array(kept.levels) - level).argmin()) for level in levels]
-        lay(quantiles, window, kept.load_w[at, phase], kept.window, since=quarter_at(kept.made_at))
+        since_quarter = quarter_at(kept.made_at)
+        lay(quantiles, window, kept.load_w[at, phase], kept.window, since=since_quarter)
+        free = np.zeros((1, kept.window.count), np.int64) if kept.weather_free is None else kept.weather_free[:, phase]
+        lay(weather_free[None], window, free.astype(np.int64), kept.window, since=since_quarter)
     headroom_w = {}
     for direction in DIRECTIONS:
         headroom_w[direction] = np.full(window.count, np.nan)
@@ -102,6 +106,7 @@ async def element_view(
         median_w=quantiles[1],
         upper_w=quantiles[-1],
         levels=levels,
+        weather_free=weather_free,
         headroom_w=headroom_w,
         shares=await _shares(situation, groups, group_use, phase, window, views, since, now),
         groups_not_shown=len(situation.groups_behind(element_no)) - len(groups),

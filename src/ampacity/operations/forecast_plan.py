@@ -68,7 +68,8 @@ async def make_plan(
         raise NotReady("there is no grid yet: import a folder first")
     newest_fallback = await cycles.fallback_made_at(at)
     origin = quarter_at(at)
-    weather = await grid.weather(weather_window(origin, cycle), at)
+    told = await grid.weather(weather_window(origin, cycle), at)
+    weather = told.trusted_for(cycle.weather_stale_after_h * 3600)
     ahead = reach(origin, cycle)
     changes = await grid.limit_changes(ahead, at)
     return Plan(

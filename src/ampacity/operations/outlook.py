@@ -50,6 +50,7 @@ class Gathered:
         self.marks: Counter[str] = Counter()
         self.refitted = 0
         self._sources: Counter[str] = Counter()
+        self.weather_free_quarters = 0  # of all elements and phases, forecast without weather
 
     def add(self, block: BlockForecast) -> None:
         """Take in the forecast of a block of elements."""
@@ -73,6 +74,8 @@ class Gathered:
         self.marks.update(block.marks)
         self.refitted += block.refitted * len(block.elements)
         self._sources.update(ForecastSource(s).name.lower() for s in block.forecast.source.ravel().tolist())
+        if block.forecast.weather_free is not None:
+            self.weather_free_quarters += int(block.forecast.weather_free.sum())
 
     def sources(self) -> dict[str, int]:
         """How many forecasts of phases rest on what."""

@@ -23,6 +23,8 @@ class CycleSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     """Kept back for those who ask for more: this part of the gap between the .95 and the risk quantile."""
     measurement_delay_min: int = 0
     """How long after the end of a quarter its measurements arrive [min]."""
+    weather_stale_after_h: float = 48.0
+    """Age of the newest weather forecast from which on the load is forecast without weather [h]."""
     refit_after_days: int = 7
     """Age at which a forecast model is fitted again [days]; from its errors it learns every day."""
     history_days: int = 56
@@ -50,6 +52,7 @@ class CycleSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
             "extra_margin_w": self.extra_margin_w >= 0,
             "pool_fraction": 0 <= self.pool_fraction <= 1,
             "measurement_delay_min": self.measurement_delay_min >= 0,
+            "weather_stale_after_h": self.weather_stale_after_h > 0,
             "refit_after_days": self.refit_after_days > 0,
             "history_days": self.history_days >= 14,
             "usual_need_h": self.usual_need_h >= 0,

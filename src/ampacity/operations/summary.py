@@ -36,6 +36,8 @@ def summarise(
         "marks": dict(gathered.marks),
         "sources": gathered.sources(),
         "weather": _weather_words(plan),
+        "weather_age_h": weather_age_h(plan),
+        "weather_free_quarters": gathered.weather_free_quarters,
         "allocated_w": round(float(consumption.capacity_w[:, 0].sum()), 1),
         "messages": sum(messages.sent.values()),
         "sent": dict(messages.sent),
@@ -69,7 +71,21 @@ def _tightest_quarter(plan: Plan, room_w: Floats, e: int) -> JsonObject:
     }
 
 
+def weather_age_h(plan: Plan) -> float | None:
+    """Age of the newest weather forecast, of the place where it is oldest [h]; None where there is none."""
+    age_s = plan.weather.issue_age_s
+    if age_s is None or not np.isfinite(age_s).any():
+        return None
+    return round(float(np.nanmax(age_s)) / 3600, 2)
+
+
 def _weather_words(plan: Plan) -> str:
     if not len(plan.weather.latitude):
         return "none"
-    return "known beforehand (issue times unknown)" if plan.weather.perfect else "as known at the time"
+    told = "known beforehand (issue times unknown)" if plan.weather.perfect else "as known at the time"
+    age_h = weather_age_h(plan)
+    if age_h is not None:
+        told += f", newest issue {age_h:.1f} h old"
+    if plan.weather.stale is not None and plan.weather.stale.any():
+        told += f" (stale at {plan.weather.stale.sum()} of {len(plan.weather.stale)} places: not used)"
+    return told

@@ -25,6 +25,7 @@ from ampacity.network import PHASES, Direction, ForecastKind
 from ampacity.people import Act
 from ampacity.ports import Floats, Steps
 from ampacity.store.headroom import read_headroom
+from ampacity.store.marked_quarters import unpacked_quarters
 from ampacity.store.pool import Pool
 from ampacity.store.sql import sql
 from ampacity.timegrid import Window
@@ -91,6 +92,7 @@ class PostgresViews:
                 decision_id=r["decision_id"], made_at=r["made_at"], window=Window(r["first_quarter"], r["quarters"]),
                 levels=tuple(r["levels"]),
                 load_w=np.frombuffer(r["load_w"], _FLOAT).reshape(len(r["levels"]), PHASES, r["quarters"]),
+                weather_free=unpacked_quarters(r["weather_free"], r["quarters"]),
             )
             for r in rows
         ]  # fmt: skip

@@ -15,6 +15,7 @@ from ampacity.errors import Conflict
 from ampacity.forecasting import LoadForecast
 from ampacity.network import Direction, ForecastKind
 from ampacity.ports import NOTHING_TOLD, AwayGroups, CapacityTable, Floats, GridVersion, Ints, JsonObject, Steps
+from ampacity.store.marked_quarters import packed_quarters
 from ampacity.store.pool import Connection
 from ampacity.store.sql import sql
 
@@ -22,7 +23,9 @@ _FLOAT = np.dtype("<f4")
 _INT = np.dtype("<i4")
 _ROWS_PER_BLOCK = 1024
 
-FORECAST_COLUMNS = ["decision_id", "first_no", "subjects", "first_quarter", "quarters", "levels", "source", "load_w"]
+FORECAST_COLUMNS = [
+    "decision_id", "first_no", "subjects", "first_quarter", "quarters", "levels", "source", "load_w", "weather_free",
+]  # fmt: skip
 HEADROOM_COLUMNS = [
     "decision_id", "direction", "first_no", "subjects", "first_quarter", "steps", "step_quarters", "headroom_w",
 ]  # fmt: skip
@@ -50,6 +53,7 @@ class PostgresDecision:
         record = (
             self.decision_id, first_no, load_w.shape[1], forecast.window.first, forecast.window.count,
             list(levels), forecast.source.astype("u1").tobytes(), _bytes(load_w),
+            packed_quarters(forecast.weather_free),
         )  # fmt: skip
         await self._connection.copy_records_to_table("forecast_block", records=[record], columns=FORECAST_COLUMNS)
 

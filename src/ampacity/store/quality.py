@@ -10,6 +10,7 @@ import numpy as np
 from ampacity.forecasting import LoadForecast
 from ampacity.forecasting.quality import FIGURES, LEAD_CLASSES, ForecastScore
 from ampacity.ports import Floats
+from ampacity.store.marked_quarters import unpacked_quarters
 from ampacity.store.pool import Pool
 from ampacity.store.sql import sql
 from ampacity.timegrid import Window
@@ -40,6 +41,7 @@ class QualityStore:
                         levels=tuple(round(level, 6) for level in row["levels"]),
                         load_w=np.frombuffer(row["load_w"], _FLOAT).reshape(shape),
                         source=np.frombuffer(row["source"], np.int8).reshape(-1, 3),
+                        weather_free=unpacked_quarters(row["weather_free"], row["quarters"]),
                     ),
                 )
 

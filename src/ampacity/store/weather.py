@@ -1,11 +1,14 @@
 """Weather as it was known at a moment."""
 
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 
+import asyncpg
 import numpy as np
 
 from ampacity.forecasting import Weather
 from ampacity.forecasting.weather_grid import LONGEST_GAP_S, weather_on_quarters
+from ampacity.ports import Floats
 from ampacity.store.pool import Connection
 from ampacity.store.sql import sql
 from ampacity.timegrid import Window
@@ -37,4 +40,14 @@ async def read_weather(connection: Connection, window: Window, known_at: datetim
         global_radiation_w_m2=on_quarters["global_radiation_w_m2"],
         wind_speed_m_s=on_quarters["wind_speed_m_s"],
         perfect=any(r["available_at"] is None for r in rows),
+        issue_age_s=_issue_age_s(rows, index, known_at),
     )
+
+
+def _issue_age_s(rows: Sequence[asyncpg.Record], index: Mapping[int, int], known_at: datetime) -> Floats:
+    """How old the newest issue is that tells of the time ahead, per cell; NaN where there is none."""
+    age_s = np.full(len(index), np.nan)
+    for r in rows:  # the newest issue comes last
+        if r["valid_at"] > known_at and r["available_at"] is not None:
+            age_s[index[r["cell_no"]]] = (known_at - r["available_at"]).total_seconds()
+    return age_s

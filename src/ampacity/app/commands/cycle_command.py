@@ -46,6 +46,8 @@ def show(record: CycleRecord) -> None:
     s = cast("Mapping[str, Any]", record.summary)
     console.print(f"cycle {record.slot:%Y-%m-%d %H:%M} UTC, decision {record.decision_id}")
     console.print(f"{s['elements']} elements, {s['groups']} groups; weather: {s['weather']}")
+    if s.get("weather_free_quarters"):
+        console.print(f"forecast without weather: {s['weather_free_quarters']} quarter hours of phases")
     console.print(f"forecasts of phases by source: {_counts(s['sources'])}; values left out: {_counts(s['marks'])}")
     console.print(
         f"may be used now: {s['allocated_w'] / 1000:.1f} kW; messages written: {s['messages']} ({_counts(s['sent'])}), "

@@ -80,7 +80,10 @@ select f.decision_id, d.made_at, f.first_quarter, f.quarters, f.levels,
             ), ''::bytea order by level
         )
         from generate_series(0, cardinality(f.levels) - 1) as level
-    ) as load_w
+    ) as load_w,
+    substring(
+        f.weather_free from ($1::int - f.first_no) * 3 * ((f.quarters + 7) / 8) + 1 for 3 * ((f.quarters + 7) / 8)
+    ) as weather_free
 from decision d
 join forecast_block f using (decision_id)
 where d.kind = 'cycle' and d.made_at >= $2 and d.made_at <= $3 and f.first_no <= $1 and f.first_no + f.subjects > $1

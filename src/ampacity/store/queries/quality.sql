@@ -11,7 +11,7 @@ order by slot
 
 -- name: forecasts_of_slot
 -- The quantiles that the cycle of slot $1 forecast.
-select b.first_no, b.subjects, b.first_quarter, b.quarters, b.levels, b.source, b.load_w
+select b.first_no, b.subjects, b.first_quarter, b.quarters, b.levels, b.source, b.load_w, b.weather_free
 from forecast_block b
 join cycle c using (decision_id)
 where c.slot = $1
