@@ -21,6 +21,7 @@ from ampacity.store.postgres import PostgresGrid
 from ampacity.store.quality import QualityStore
 from ampacity.store.records import PostgresRecords
 from ampacity.store.requests import PostgresRequests
+from ampacity.store.weather_fetches import WeatherFetches
 from tests.operations.conftest import Connected
 from tests.operations.people import Hands
 from tests.operations.test_cycle import AT
@@ -58,7 +59,7 @@ def build(
         views=PostgresViews(pool), people=PostgresPeople(pool), limits=PostgresLimits(pool), grid=PostgresGrid(pool),
         requests=PostgresRequests(pool), records=PostgresRecords(pool), peers=Connected(frozenset({0})),
         scores=QualityStore(pool), dead_letters=PostgresDeadLetters(pool),
-        complaints=PostgresComplaints(pool), changes=feed, identity=identity,
+        complaints=PostgresComplaints(pool), weather_fetches=WeatherFetches(pool), changes=feed, identity=identity,
         sessions=desk,
     )  # fmt: skip
     router = console_router(ports, settings, clock=clock, wall=wall, base_url=base_url, demo_accounts=demo)

@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 from test_open_meteo import JSON, NOW, T0, answer, serving
 
-from ampacity.app.commands.weather_command import read_weather_file, take_weather
+from ampacity.app.session import Store
 from ampacity.app.settings import Settings, WeatherSection
+from ampacity.app.weather_intake import WeatherRounds, read_weather_file, take_weather
 from ampacity.errors import NotReady, Unsuitable
 from ampacity.network import Element, ElementId, Network
 from ampacity.operations.fetch_weather import fetch_weather, weather_places
@@ -90,6 +91,59 @@ async def test_the_command_asks_the_service_that_is_set(pool):
         told = await take_weather(SimpleNamespace(grid=grid), settings)
 
     assert told == ["Open-Meteo: 4 values added"]
+
+
+async def test_a_server_fetches_once_in_an_interval_and_notes_it(pool):
+    store = Store(pool)
+    await store_network(store.grid, network((52.1, 5.3)))
+    async with serving((200, JSON, answer())) as (source, asked, _):
+        settings = Settings(weather=WeatherSection(source="open-meteo"), open_meteo=source.settings)
+        rounds, another = (WeatherRounds(store=store, settings=settings) for _ in range(2))
+
+        assert await rounds.round("open-meteo")
+        assert not await another.round("open-meteo")
+
+    (noted,) = await store.weather_fetches.all()
+    assert len(asked) == 1
+    assert noted.values_added == 4
+    assert noted.succeeded_at == noted.tried_at
+    assert (noted.failures, noted.failure) == (0, "")
+    issued = await pool.fetch("select distinct available_at from weather_value")
+    assert abs((issued[0]["available_at"] - noted.tried_at).total_seconds()) < 5
+
+
+async def test_a_failed_fetch_is_noted_with_its_reason_and_made_good_by_the_next(pool):
+    store = Store(pool)
+    await store_network(store.grid, network((52.1, 5.3)))
+    refusal = {"error": True, "reason": "Latitude must be in range of -90 to 90"}
+    async with serving((400, JSON, refusal), (200, JSON, answer())) as (source, _, _):
+        settings = Settings(weather=WeatherSection(source="open-meteo", every_min=1e-6), open_meteo=source.settings)
+        rounds = WeatherRounds(store=store, settings=settings)
+
+        await rounds.round("open-meteo")
+        (failed,) = await store.weather_fetches.all()
+        await rounds.round("open-meteo")
+
+    (noted,) = await store.weather_fetches.all()
+    assert failed.succeeded_at is None
+    assert failed.failures == 1
+    assert "Latitude must be in range" in failed.failure
+    assert (noted.failures, noted.values_added) == (0, 4)
+
+
+async def test_rounds_go_on_by_themselves_and_end_where_there_is_no_source(pool):
+    store = Store(pool)
+    await store_network(store.grid, network((52.1, 5.3)))
+    await asyncio.wait_for(WeatherRounds(store=store, settings=Settings()).run(), 5)
+    async with serving((500, JSON, {}), (200, JSON, answer())) as (source, asked, _):
+        settings = Settings(weather=WeatherSection(source="open-meteo", every_min=0.001), open_meteo=source.settings)
+        task = asyncio.create_task(WeatherRounds(store=store, settings=settings).run())
+        async with asyncio.timeout(30):
+            while not await pool.fetchval("select count(*) from weather_value"):  # noqa: ASYNC110  # no event tells of a row
+                await asyncio.sleep(0.05)
+        task.cancel()
+
+    assert len(asked) >= 2
 
 
 def test_without_a_source_there_is_nothing_to_take():

@@ -47,6 +47,7 @@ def build_console(
         scores=QualityStore(store.pool),
         dead_letters=PostgresDeadLetters(store.pool),
         complaints=PostgresComplaints(store.pool),
+        weather_fetches=store.weather_fetches,
         changes=feed,
         identity=_identity(settings.console),
         sessions=peering.desk,

@@ -22,6 +22,7 @@ from ampacity.app.schedule import Schedule
 from ampacity.app.secret import with_secret_key
 from ampacity.app.session import Store
 from ampacity.app.settings import Settings
+from ampacity.app.weather_intake import WeatherRounds
 from ampacity.console import PATH
 from ampacity.errors import NotReady
 from ampacity.oscp.sandbox import Journal, noting, sandbox_router
@@ -36,6 +37,7 @@ class Server:
     app: ASGIApp
     peering: Peering
     schedule: Schedule
+    weather: WeatherRounds
     settings: Settings
     feed: ChangeFeed  # of what the console shows
 
@@ -69,7 +71,8 @@ def build_server(
     )
     console = build_console(store, settings, peering, clock, demo_accounts)
     app = create_app(peering, console.router, journal, _gateway(store, settings, clock))
-    return Server(app=app, peering=peering, schedule=schedule, settings=settings, feed=console.feed)
+    weather = WeatherRounds(store=store, settings=settings)
+    return Server(app=app, peering=peering, schedule=schedule, weather=weather, settings=settings, feed=console.feed)
 
 
 def _gateway(store: Store, settings: Settings, clock: DataClock) -> list[type[Controller]]:
@@ -121,6 +124,7 @@ async def started(server: Server) -> AsyncIterator[None]:
                 _task(server.schedule.run_cycles()),
                 _task(server.schedule.run_decisions()),
                 _task(server.schedule.run_learning()),
+                _task(server.weather.run()),
             ):
                 yield
         finally:

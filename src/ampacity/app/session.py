@@ -17,6 +17,7 @@ from ampacity.store.postgres import PostgresCycles, PostgresGrid
 from ampacity.store.quality import QualityStore
 from ampacity.store.requests import PostgresRequests
 from ampacity.store.usage import UsageStore
+from ampacity.store.weather_fetches import WeatherFetches
 
 
 @dataclass(frozen=True)
@@ -40,6 +41,10 @@ class Store:
     @cached_property
     def requests(self) -> PostgresRequests:
         return PostgresRequests(self.pool)
+
+    @cached_property
+    def weather_fetches(self) -> WeatherFetches:
+        return WeatherFetches(self.pool)
 
     @cached_property
     def usage(self) -> UsageStore:

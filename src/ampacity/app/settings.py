@@ -86,6 +86,12 @@ class WeatherSection(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     """A service to fetch forecasts from; empty: none."""
     drop_folder: str = ""
     """A folder into which files of weather are put; empty: none."""
+    every_min: float = 60.0
+    """How often `ampacity serve` takes weather in from there [min]."""
+
+    def __post_init__(self) -> None:
+        if self.every_min <= 0:
+            raise ValueError(f"every_min is {self.every_min}, must be above 0")
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -10,7 +10,7 @@ from ampacity.operations.accounts import Reception
 from ampacity.operations.desk import Desk
 from ampacity.operations.limits import LimitDesk
 from ampacity.operations.situation import Lookout
-from ampacity.ports import Clock, ConnectedPeers, DecisionRecords, ForecastQuality, GridStore, RequestStore
+from ampacity.ports import Clock, ConnectedPeers, DecisionRecords, FetchLog, ForecastQuality, GridStore, RequestStore
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,6 +27,7 @@ class ConsolePorts:
     scores: ForecastQuality
     dead_letters: DeadLetters
     complaints: Complaints
+    weather_fetches: FetchLog
     changes: Changes
     identity: IdentityProvider | None = None
     sessions: Desk | None = None  # to invite and remove providers

@@ -34,7 +34,8 @@ async def quality_page(request: Asked) -> Response[str]:
     late = [i for i in range(len(situation.state)) if situation.now_quarter[i] >= 0]
     return await page(
         request, "quality.html", situation=situation, quality=found, newest=newest,
-        marks={} if newest is None else marks_of(newest), measured=len(late), ids=situation.network.elements,
+        marks={} if newest is None else marks_of(newest), measured=len(late),
+        fetches=await console.ports.weather_fetches.all(), ids=situation.network.elements,
     )  # fmt: skip
 
 

@@ -31,6 +31,7 @@ from ampacity.ports.requests import (
     WaitingRequest,
 )
 from ampacity.ports.values import Clock, Floats, Ints, JsonObject, JsonValue, Steps, Subject
+from ampacity.ports.weather_log import FetchLog, WeatherFetch
 
 __all__ = [
     "NOTHING_TOLD",
@@ -50,6 +51,7 @@ __all__ = [
     "DecisionWriter",
     "Emergency",
     "EmergencyWriter",
+    "FetchLog",
     "Floats",
     "ForecastQuality",
     "Gate",
@@ -76,6 +78,7 @@ __all__ = [
     "Usage",
     "UsageIntake",
     "WaitingRequest",
+    "WeatherFetch",
     "WeatherRows",
     "WeatherSource",
 ]
