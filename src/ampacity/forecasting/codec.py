@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from ampacity.errors import Unsuitable
 from ampacity.forecasting.calibration import Calibration
+from ampacity.forecasting.clock import ClockMoves
 from ampacity.forecasting.expert import Fitted
 from ampacity.forecasting.model import ForecastModel
 from ampacity.forecasting.prior import Prior
@@ -44,6 +45,7 @@ def dump_model(model: ForecastModel) -> bytes:
     for name, fitted in model.experts.items():
         arrays |= {f"series/{name}/{key}": value for key, value in fitted.series.items()}
         arrays |= {f"shared/{name}/{key}": value for key, value in fitted.shared.items()}
+    arrays |= {f"clock/{name}": value for name, value in vars(model.clock).items()}
     if model.weather_free is not None:
         arrays[WEATHER_FREE] = np.frombuffer(dump_model(model.weather_free), np.uint8)
     out = io.BytesIO()
@@ -75,6 +77,9 @@ def load_model(blob: bytes) -> ForecastModel:
         experts=experts,
         track=Track(calibration=Calibration(**_under(arrays, "calibration/")), **_under(arrays, "track/")),
         prior=Prior(**_under(arrays, "prior/")),
+        clock=ClockMoves(**clock)
+        if (clock := _under(arrays, "clock/"))
+        else ClockMoves.none(arrays["model/source"].size),
         weather_free=load_model(arrays[WEATHER_FREE].tobytes()) if WEATHER_FREE in arrays else None,
         **_under(arrays, "model/"),
     )

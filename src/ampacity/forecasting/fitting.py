@@ -6,6 +6,7 @@ from itertools import pairwise
 
 import numpy as np
 
+from ampacity.forecasting.clock import ClockMoves, clock_moves, realigned
 from ampacity.forecasting.designs import Designs
 from ampacity.forecasting.expert import Fitted
 from ampacity.forecasting.experts import EXPERTS
@@ -60,7 +61,9 @@ def fit(
     designs = designs or Designs(weather, settings)
     first, end = whole_days(history.window, settings.day_start_quarter)
     first = max(first, end - settings.training_days)
-    y_w = levelled(days_of(without_faults(history), first, end, settings))
+    clean = without_faults(history)
+    moves = clock_moves(days_of(clean, first, end, settings), first, settings)
+    y_w = levelled(days_of(realigned(clean, moves, settings.day_start_quarter), first, end, settings))
     days = np.isfinite(y_w).mean(axis=2).sum(axis=1) if end > first else np.zeros(len(y_w))
     start = start_day(y_w, first)
     enough = (days >= settings.minimum_days) & (end - start >= settings.minimum_days)
@@ -72,14 +75,15 @@ def fit(
     with_weather = np.isin(np.arange(len(enough)), _fitted_on_weather(pieces, settings))
     source = np.where(enough, np.where(with_weather, ForecastSource.MODEL, ForecastSource.WEATHER_FREE), 0)
     source = np.where(enough, source, prior.source.ravel()).reshape(-1, 3)
-    model = _model_of(pieces, cell, source, prior, (settings, end))
+    model = _model_of(pieces, cell, source, (prior, moves), (settings, end))
     if not settings.weather_free_experts or not with_weather.any():
         return model
     before = None if previous is None else previous.weather_free
     free_designs = (designs.weather_free, issued.weather_free)
     free_pieces = _fit_rows(given, np.flatnonzero(with_weather), free_designs, before)
     free_source = np.where(with_weather, ForecastSource.WEATHER_FREE, ForecastSource.NONE).reshape(-1, 3)
-    beside = _model_of(free_pieces, cell, free_source, no_prior(source.shape), (designs.weather_free.settings, end))
+    made = (designs.weather_free.settings, end)
+    beside = _model_of(free_pieces, cell, free_source, (no_prior(source.shape), moves), made)
     return replace(model, weather_free=beside)
 
 
@@ -187,7 +191,11 @@ def _fit_chunk(
 
 
 def _model_of(
-    pieces: list[_Fit], cell: Ints, source: Ints, prior: Prior, made: tuple[ForecastSettings, int]
+    pieces: list[_Fit],
+    cell: Ints,
+    source: Ints,
+    beside: tuple[Prior, ClockMoves],
+    made: tuple[ForecastSettings, int],
 ) -> ForecastModel:
     """The pieces as one model, its series in the order of elements and phases."""
     settings, end = made
@@ -208,7 +216,8 @@ def _model_of(
         group=group[back],
         experts=experts,
         track=gathered_track([p[3] for p in pieces], back, len(settings.experts)),
-        prior=prior,
+        prior=beside[0],
+        clock=beside[1],
     )
 
 

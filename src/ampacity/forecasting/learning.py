@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from ampacity.forecasting.clock import realigned
 from ampacity.forecasting.designs import Designs
 from ampacity.forecasting.experts import EXPERTS, shares
 from ampacity.forecasting.faults import without_faults
@@ -77,7 +78,7 @@ def update(
     if begin >= end or not len(model.element):
         return replace(model, learnt_day=max(end, model.learnt_day))
     first = max(first, begin - RECENT_DAYS)
-    clean = without_faults(recent)
+    clean = realigned(without_faults(recent), model.clock, model.settings.day_start_quarter)
 
     def learn(rows: Ints) -> Track:
         shared = designs.shared(int(model.cell[rows[0]]), first, end)

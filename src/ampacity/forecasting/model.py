@@ -6,6 +6,7 @@ from dataclasses import dataclass, fields
 import numpy as np
 
 from ampacity.forecasting.calibration import Calibration
+from ampacity.forecasting.clock import ClockMoves
 from ampacity.forecasting.expert import Fitted
 from ampacity.forecasting.prior import Prior
 from ampacity.forecasting.tracking import Track, new_track
@@ -35,6 +36,7 @@ class ForecastModel:
     experts: Mapping[str, Fitted]  # shared arrays are stacked by group
     track: Track
     prior: Prior
+    clock: ClockMoves
     weather_free: "ForecastModel | None" = None  # of those series that this one forecasts from weather
 
 

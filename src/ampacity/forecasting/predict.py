@@ -6,6 +6,7 @@ import numpy as np
 
 from ampacity.forecasting.bands import View, quantiles
 from ampacity.forecasting.calibration import DELAY_BANDS
+from ampacity.forecasting.clock import realigned
 from ampacity.forecasting.designs import Designs
 from ampacity.forecasting.experts import EXPERTS, shares
 from ampacity.forecasting.faults import without_faults
@@ -119,7 +120,7 @@ def forecast_days(
     first = min(first, day - 2)
     load = np.empty((len(model.element), end - day + 1, QUARTERS_PER_DAY), np.float32)
     lacks = np.zeros((len(model.element), (end - day) * QUARTERS_PER_DAY), bool)
-    clean = without_faults(recent)
+    clean = realigned(without_faults(recent), model.clock, model.settings.day_start_quarter)
 
     def forecast(rows: Ints) -> None:
         cell = int(model.cell[rows[0]])

@@ -177,7 +177,7 @@ def _forecast(
         elements=block,
         forecast=predict(model, history, plan.weather, window=plan.ahead, designs=plan.designs, daily=daily),
         band_w=_band(plan, history, plan.limit_of(block)) if plan.with_fallback else None,
-        marks=settled.counts(),
+        marks={**settled.counts(), "clock_moved": model.clock.count},
         refitted=False,
     )
 
