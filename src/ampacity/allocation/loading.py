@@ -22,11 +22,11 @@ def element_load_w(group_w: Floats, parent: Ints, element: Ints, phase_share: Fl
     load_w = np.zeros((len(order), phase_share.shape[1], group_w.shape[1]))
     at = position[element]
     by_place = np.argsort(at, kind="stable")
-    for rows in _runs(by_place, load_w[0].size):
+    for rows in _runs(by_place, at, load_w[0].size):
         _add_rows(load_w, at[rows], phase_share[rows][:, :, None] * group_w[rows][:, None, :])
     for level in reversed(forest.levels_down()):
         by_parent = level.start + np.argsort(forest.parent[level], kind="stable")
-        for rows in _runs(by_parent, load_w[0].size):
+        for rows in _runs(by_parent, forest.parent, load_w[0].size):
             _add_rows(load_w, forest.parent[rows], load_w[rows])
     result = np.empty_like(load_w)
     result[order] = load_w
@@ -44,9 +44,15 @@ def anywhere_upstream(flag: Bools, parent: Ints, element: Ints, phase_share: Flo
     return found
 
 
-def _runs(rows: Ints, width: int, cells: int = 2_000_000) -> list[Ints]:
-    """Rows, sorted by place, in pieces that fit into memory easily; a place may continue in the next piece."""
-    return np.array_split(rows, max(1, -(-rows.size * width // cells))) if rows.size else []
+def _runs(rows: Ints, place: Ints, width: int, cells: int = 2_000_000) -> list[Ints]:
+    """Rows, sorted by place, in pieces that fit into memory easily.
+
+    A place is never cut in two, so that its sum does not depend on what else is added up.
+    """
+    run = max(1, cells // max(width, 1))
+    firsts = np.flatnonzero(np.diff(place[rows], prepend=-1))
+    cuts = np.unique(np.searchsorted(firsts, np.arange(run, rows.size, run)))
+    return np.split(rows, firsts[cuts[cuts < firsts.size]]) if rows.size else []
 
 
 def _add_rows(total: Floats, at: Ints, values: Floats) -> None:

@@ -1,8 +1,7 @@
 """One publication cycle: settle, forecast, headroom, allocate, decide and record; sending follows from the outbox."""
 
 import asyncio
-from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime
 from uuid import UUID, uuid4
 
@@ -11,30 +10,25 @@ import numpy as np
 
 from ampacity.errors import NotReady
 from ampacity.forecasting import ForecastSettings
-from ampacity.network import Direction, ForecastKind, Network
-from ampacity.operations.away import away_groups
+from ampacity.network import Direction, ForecastKind
+from ampacity.network.batches import tree_batches
 from ampacity.operations.bases import Bases
-from ampacity.operations.decide import KIND_OF, Before, Decided, Outlook, decide
-from ampacity.operations.deliver import due
-from ampacity.operations.emergency import restrained
 from ampacity.operations.forecast import forecasts
 from ampacity.operations.forecast_plan import Plan, make_plan
 from ampacity.operations.lend import needed
-from ampacity.operations.outlook import Gathered, kept_levels
+from ampacity.operations.outlook import Gathered, Tally, kept_levels, room_of
 from ampacity.operations.settings import CycleSettings
 from ampacity.operations.settle_usage import settle_usage
 from ampacity.operations.settled_loads import GROUPS_AT_ONCE
 from ampacity.operations.stages import Stages
-from ampacity.operations.summary import Messages, summarise
+from ampacity.operations.summary import summarise
+from ampacity.operations.trees import TreeDecider, known_now
 from ampacity.ports import (
-    CapacityTable,
     ConnectedPeers,
     CycleRecord,
     CycleStore,
-    DecisionWriter,
     Floats,
     GridStore,
-    Held,
     JsonObject,
     RequestStore,
     Usage,
@@ -89,47 +83,37 @@ async def _decide_slot(
     with stages.during("read"):
         grid = await ports.grid.version()
         plan = await make_plan(slot, grid=ports.grid, cycles=ports.cycles, forecast=forecast, cycle=cycle)
-        need_wh = await _daily_need(plan, ports.grid)
+        need_wh, need_cap_w = await _daily_need(plan, ports.grid), await _needed(plan, ports)
     settings: JsonObject = {"cycle": msgspec.to_builtins(cycle), "risk": forecast.risk, "zone": forecast.zone.key}
     async with ports.cycles.decide_cycle(slot, holder, slot, settings) as writer:
-        gathered = Gathered(plan)
-        blocks = forecasts(plan, grid=ports.grid, cycles=ports.cycles, stages=stages, bases=ports.bases)
-        async for block in blocks:
-            await ports.cycles.renew_cycle(slot, holder, cycle.lease)
-            with stages.during("headroom"):
-                await asyncio.to_thread(gathered.add, block)
-            with stages.during("write"):
-                await writer.forecast(block.elements.start, block.forecast, kept_levels(forecast, slot))
-        outlook = replace(gathered.outlook(need_wh), need_cap_w=await _needed(plan, ports))
-        with stages.during("wait for requests"):
-            await writer.close_gate()
-            await writer.rests_on(grid, need_wh, outlook.need_cap_w)
-            held = await _held(plan, ports.requests)
-            audience = await _audience(ports.peers)  # who connects from now on is told after the commit
-            away = await away_groups(plan.network, outlook.steps, ports.peers)
-            imposed = await ports.requests.emergencies(slot)
-            told = await ports.cycles.newest_capacities(len(plan.network.groups), slot)
-        outlook = restrained(outlook, plan.network, plan.limit_w, imposed, plan.shifts)
-        with stages.during("allocate"):
-            decided = await asyncio.to_thread(
-                decide, plan.network, outlook, held, Before(capacities=told, rules=cycle.smoothing), away
-            )
-        with stages.during("write"):
-            if away is not None:
-                await writer.away(away)
-            await _write(writer, outlook, decided)
-            messages = await _send(writer, plan.network, decided, told, audience)
-        await writer.finish(summarise(plan, gathered, decided, messages, away), stages.seconds)
+        trees = tree_batches(plan.network, cycle.elements_at_once)
+        known = await known_now(plan, ports.cycles, ports.requests)
+        decider = TreeDecider(plan, trees, writer, stages, known)
+        gathered, tally = Gathered(plan, trees, need_wh, need_cap_w), Tally()
+        away = await decider.begin(ports.peers)
+        try:
+            async for block in forecasts(plan, grid=ports.grid, cycles=ports.cycles, stages=stages, bases=ports.bases):
+                await ports.cycles.renew_cycle(slot, holder, cycle.lease)
+                with stages.during("headroom"):
+                    room = await asyncio.to_thread(room_of, plan, block)
+                tally.add(block, room, plan.limit_w[block.elements.start : block.elements.stop])
+                await decider.keep(block, kept_levels(forecast, slot))
+                for batch, outlook in gathered.add(room):
+                    await decider.start(batch, outlook)
+            await decider.done()
+            await decider.close(gathered, ports.cycles, ports.requests, ports.peers)
+        finally:
+            await decider.stop()
+        await writer.rests_on(grid, need_wh, need_cap_w)
+        await writer.finish(summarise(plan, tally, decider.sums, away), stages.seconds)
 
 
 async def _needed(plan: Plan, ports: CyclePorts) -> Floats | None:
-    told = await ports.cycles.newest_capacities(len(plan.network.groups), plan.made_at)
-    return await needed(plan, told.get(ForecastKind.CONSUMPTION), ports.grid)
-
-
-async def _held(plan: Plan, requests: RequestStore) -> dict[Direction, Held]:
-    window = Window(plan.origin, plan.cycle.horizon)
-    return {d: await requests.held(KIND_OF[d], len(plan.network.groups), window) for d in Direction}
+    if not plan.cycle.lend_idle:
+        return None
+    kind = ForecastKind.CONSUMPTION
+    told = await ports.cycles.newest_capacities(len(plan.network.groups), plan.made_at, (kind,))
+    return await needed(plan, told.get(kind), ports.grid)
 
 
 async def _daily_need(plan: Plan, grid: GridStore) -> Floats:
@@ -144,47 +128,3 @@ async def _daily_need(plan: Plan, grid: GridStore) -> Floats:
         known = (~np.isnan(used_w)).sum(axis=1) >= QUARTERS_PER_DAY
         need_wh[first : groups.stop][known] = np.maximum(np.nanmean(used_w[known], axis=1), 0.0) * 24.0
     return need_wh
-
-
-async def _write(writer: DecisionWriter, outlook: Outlook, decided: Decided) -> None:
-    """Write headroom and capacities."""
-    for direction, headroom_w in outlook.headroom_w.items():
-        await writer.headroom(direction, outlook.steps, headroom_w)
-        await writer.pool(direction, outlook.steps, outlook.pool_w[direction])
-    for direction, headroom_w in outlook.fallback_headroom_w.items():
-        await writer.headroom(direction, outlook.fallback_steps, headroom_w, fallback=True)
-    for table in decided.tables:
-        await writer.capacities(table)
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Audience:
-    """Providers that are told, and those of them that want to be told all."""
-
-    connected: Collection[int]
-    insistent: Collection[int]
-
-
-async def _audience(peers: ConnectedPeers) -> _Audience:
-    return _Audience(connected=await peers.connected_providers(), insistent=await peers.told_each_cycle())
-
-
-async def _send(
-    writer: DecisionWriter,
-    network: Network,
-    decided: Decided,
-    before: Mapping[ForecastKind, CapacityTable],
-    audience: _Audience,
-) -> Messages:
-    """Write the messages that are due."""
-    number = {p.provider_id: i for i, p in enumerate(network.providers)}
-    owner = [number[group.provider_id] for group in network.groups]
-    online = np.isin(owner, list(audience.connected))
-    insistent = np.isin(owner, list(audience.insistent))
-    told_until = await writer.told_until([t.kind for t in decided.tables], len(owner))
-    messages = Messages(sent={}, held_back={})
-    for table in decided.tables:
-        wanted = online & (insistent | due(table, before.get(table.kind), told_until[table.kind]))
-        messages.sent[table.kind.value] = await writer.send(table.kind, np.flatnonzero(wanted).tolist())
-        messages.held_back[table.kind.value] = int((online & ~wanted).sum())
-    return messages

@@ -38,7 +38,10 @@ def restrained(
         own_w = limit_w[e][:, None] + shifts.over(e, outlook.steps)
         for room_w in headroom_w.values():
             room_w[e] -= reduction_w(window, network, own_w, emergency, window.first)
-    pool_w = {d: np.minimum(outlook.pool_w[d], np.maximum(headroom_w[d], 0)) for d in headroom_w}
+    pool_w = {d: kept_w.copy() for d, kept_w in outlook.pool_w.items()}
+    for d, kept_w in pool_w.items():
+        for e in {emergency.element_no for emergency in imposed}:
+            kept_w[e] = np.minimum(kept_w[e], np.maximum(headroom_w[d][e], 0))
     return replace(outlook, headroom_w=headroom_w, pool_w=pool_w)
 
 

@@ -8,7 +8,7 @@ import numpy as np
 from ampacity.network import Direction
 from ampacity.operations.settings import CycleSettings
 from ampacity.people import LimitChange, LimitKind, effective_limit_w
-from ampacity.ports import Floats, Steps
+from ampacity.ports import Floats, Ints, Steps
 from ampacity.timegrid import QUARTERS_PER_DAY, QUARTERS_PER_HOUR, Window
 
 
@@ -33,14 +33,23 @@ class LimitShifts:
         least_w: Floats = shift_w.reshape(3, steps.count, steps.quarters).min(axis=2)
         return least_w
 
+    def among(self, elements: Ints) -> "LimitShifts":
+        """The same of some elements, given ascending, by their places there."""
+        place = {int(e): i for i, e in enumerate(elements)} if self.by_element else {}
+        by_element, cautious = (
+            {place[e]: shift_w for e, shift_w in shifts.items() if e in place}
+            for shifts in (self.by_element, self.cautious)
+        )
+        return LimitShifts(window=self.window, by_element=by_element, cautious=cautious)
+
     def apply(
         self, headroom_w: Mapping[Direction, Floats], elements: range, steps: Steps, *, cautious: bool = False
     ) -> None:
-        """Shift the headroom (E, 3, S) of a block of elements, in both directions and in place."""
+        """Shift the headroom (E, 3, S) of a block of elements, the rows of its arrays, in both directions, in place."""
         for element_no in (e for e in self.by_element if e in elements):
             shift_w = self.over(element_no, steps, cautious=cautious)
             for direction in headroom_w:
-                headroom_w[direction][element_no] += shift_w
+                headroom_w[direction][element_no - elements.start] += shift_w
 
 
 def reach(origin: int, cycle: CycleSettings) -> Window:

@@ -41,6 +41,8 @@ class CycleSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     """A group that falls stays this part below all of its new capacities, so that the next falls need no message."""
     rise_fraction: float = 0.2
     """The most that a capacity rises from one cycle to the next, as a part of the contract; 1: no limit."""
+    elements_at_once: int = 8192
+    """Trees of the grid are decided in batches of so many elements; fewer need less memory, and change nothing else."""
     lease_s: float = 120.0
     """How long a server may work on a cycle before another one takes it over [s]."""
 
@@ -60,6 +62,7 @@ class CycleSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
             "dead_band_fraction": 0 <= self.dead_band_fraction <= 1,
             "cushion_fraction": 0 <= self.cushion_fraction <= 0.5,
             "rise_fraction": 0 < self.rise_fraction <= 1,
+            "elements_at_once": self.elements_at_once > 0,
             "lease_s": self.lease_s > 0,
         }
         for name, holds in rules.items():

@@ -1,49 +1,58 @@
 """A cycle in a few figures, for people and programs."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 import numpy as np
 
-from ampacity.network import Direction, ForecastKind
-from ampacity.operations.decide import Decided
 from ampacity.operations.forecast_plan import Plan
-from ampacity.operations.outlook import Gathered
-from ampacity.ports import AwayGroups, Floats, JsonObject
+from ampacity.operations.outlook import Tally, Tight
+from ampacity.ports import AwayGroups, JsonObject
 from ampacity.timegrid import moment_of
 
-TIGHTEST = 5
 NAMED = 20  # providers that are away, by name
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Messages:
-    """Messages of a cycle by kind: those written, and those that would have told who is connected nothing new."""
+@dataclass(frozen=True, kw_only=True)
+class Sums:
+    """What was decided of some groups: what they may use now, and the messages by kind.
 
-    sent: dict[str, int]
-    held_back: dict[str, int]
+    Messages are written, or held back as they would have told who is connected nothing new.
+    """
+
+    allocated_w: float = 0.0
+    sent: Mapping[str, int] = field(default_factory=dict)
+    held_back: Mapping[str, int] = field(default_factory=dict)
+
+    def __add__(self, other: "Sums") -> "Sums":
+        return Sums(
+            allocated_w=self.allocated_w + other.allocated_w,
+            sent=_sum(self.sent, other.sent),
+            held_back=_sum(self.held_back, other.held_back),
+        )
 
 
-def summarise(
-    plan: Plan, gathered: Gathered, decided: Decided, messages: Messages, away: AwayGroups | None
-) -> JsonObject:
+def _sum(some: Mapping[str, int], more: Mapping[str, int]) -> dict[str, int]:
+    return {kind: some.get(kind, 0) + more.get(kind, 0) for kind in {**some, **more}}
+
+
+def summarise(plan: Plan, tally: Tally, decided: Sums, away: AwayGroups | None) -> JsonObject:
     """What the cycle rested on and what it decided."""
-    consumption = decided.table(ForecastKind.CONSUMPTION)
-    assert consumption is not None
     return {
         "elements": len(plan.network.elements),
         "groups": len(plan.network.groups),
-        "refitted": gathered.refitted,
-        "marks": dict(gathered.marks),
-        "sources": gathered.sources(),
+        "refitted": tally.refitted,
+        "marks": dict(tally.marks),
+        "sources": tally.sources(),
         "weather": _weather_words(plan),
         "weather_age_h": weather_age_h(plan),
-        "weather_free_quarters": gathered.weather_free_quarters,
-        "allocated_w": round(float(consumption.capacity_w[:, 0].sum()), 1),
-        "messages": sum(messages.sent.values()),
-        "sent": dict(messages.sent),
-        "held_back": dict(messages.held_back),
+        "weather_free_quarters": tally.weather_free_quarters,
+        "allocated_w": round(decided.allocated_w, 1),
+        "messages": sum(decided.sent.values()),
+        "sent": dict(decided.sent),
+        "held_back": dict(decided.held_back),
         "away": _away(plan, away),
-        "tightest": _tightest(plan, gathered.headroom_w[Direction.IMPORT]),
+        "tightest": [_tightest(plan, tight) for tight in tally.tightest],
     }
 
 
@@ -53,21 +62,14 @@ def _away(plan: Plan, away: AwayGroups | None) -> JsonObject:
     return {"groups": len(groups), "providers": sorted({g.provider_id for g in groups})[:NAMED]}
 
 
-def _tightest(plan: Plan, room_w: Floats) -> list[JsonObject]:
-    """The elements with the least import headroom in one of the coming quarters."""
-    least_w = np.where(plan.limit_w > 0, room_w.min(axis=2), np.inf).min(axis=1)
-    return [_tightest_quarter(plan, room_w, int(e)) for e in np.argsort(least_w, kind="stable")[:TIGHTEST]]
-
-
-def _tightest_quarter(plan: Plan, room_w: Floats, e: int) -> JsonObject:
-    by_phase = np.where((plan.limit_w[e] > 0)[:, None], room_w[e], np.inf)
-    phase, step = np.unravel_index(int(np.argmin(by_phase)), by_phase.shape)
+def _tightest(plan: Plan, tight: Tight) -> JsonObject:
+    """An element with the least import headroom in one of the coming quarters."""
     return {
-        "element_id": plan.network.elements[e].element_id,
-        "phase": int(phase) + 1,
-        "start": moment_of(plan.origin + int(step)).isoformat(),
-        "headroom_w": round(float(by_phase[phase, step]), 1),
-        "limit_w": round(float(plan.limit_w[e, phase]), 1),
+        "element_id": plan.network.elements[tight.element_no].element_id,
+        "phase": tight.phase + 1,
+        "start": moment_of(plan.origin + tight.step).isoformat(),
+        "headroom_w": round(tight.headroom_w, 1),
+        "limit_w": round(float(plan.limit_w[tight.element_no, tight.phase]), 1),
     }
 
 

@@ -63,12 +63,32 @@ class DecisionWriter(Protocol):
         """Keep these quantiles of the forecast of a block of elements."""
         ...
 
-    async def headroom(self, direction: Direction, steps: Steps, headroom_w: Floats, *, fallback: bool = False) -> None:
-        """Per element, phase and step [W], shape (E, 3, S)."""
+    async def headroom(
+        self,
+        direction: Direction,
+        steps: Steps,
+        headroom_w: Floats,
+        *,
+        fallback: bool = False,
+        elements: Ints | None = None,
+    ) -> None:
+        """Per element, phase and step [W], shape (E, 3, S): of all elements, or of the numbered ones, ascending."""
         ...
 
-    async def pool(self, direction: Direction, steps: Steps, pool_w: Floats) -> None:
+    async def pool(self, direction: Direction, steps: Steps, pool_w: Floats, elements: Ints | None = None) -> None:
         """The part of the headroom kept back for requests [W], shape (E, 3, S)."""
+        ...
+
+    async def read_headroom(self, name: str, elements: Ints, into_w: Floats) -> None:
+        """What this decision wrote of `import`, `export`, or either after `pool_` or `fallback_`, (E, 3, S)."""
+        ...
+
+    async def read_median(self, elements: Ints, into_w: Floats) -> None:
+        """The median of the load that this decision wrote, unknown as 0, (E, 3, T)."""
+        ...
+
+    async def withdraw(self, groups: Ints) -> None:
+        """Take back capacities and messages of groups, as they were given to `capacities`, before others are given."""
         ...
 
     async def rests_on(
@@ -85,7 +105,7 @@ class DecisionWriter(Protocol):
         """Note whose provider is not connected, and what they were told."""
         ...
 
-    async def capacities(self, table: CapacityTable, groups: Sequence[int] | None = None) -> None:
+    async def capacities(self, table: CapacityTable, groups: Sequence[int] | Ints | None = None) -> None:
         """Capacities of all groups, or of the numbered ones (rows in that order)."""
         ...
 
@@ -135,6 +155,14 @@ class CycleStore(Protocol):
         self, groups: int, made_before: datetime, kinds: Collection[ForecastKind] = tuple(ForecastKind)
     ) -> Mapping[ForecastKind, CapacityTable]:
         """What the newest decision says of these kinds."""
+        ...
+
+    async def chain_length(self) -> int:
+        """How many decisions there are in the chain."""
+        ...
+
+    async def decided_since(self, seq: int) -> Sequence[tuple[str, int | None]]:
+        """Kind and group of what was decided after a place in the chain; a decision on no group has none."""
         ...
 
     async def renew_cycle(self, slot: datetime, holder: UUID, lease: timedelta) -> None:

@@ -3,7 +3,6 @@
 from collections.abc import AsyncIterator, Collection, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime
-from typing import Any
 from uuid import UUID
 
 import asyncpg
@@ -14,6 +13,7 @@ from ampacity.allocation import RULE, RULE_VERSION
 from ampacity.errors import Conflict
 from ampacity.forecasting import LoadForecast
 from ampacity.network import Direction, ForecastKind
+from ampacity.network.batches import runs
 from ampacity.ports import NOTHING_TOLD, AwayGroups, CapacityTable, Floats, GridVersion, Ints, JsonObject, Steps
 from ampacity.store.marked_quarters import packed_quarters
 from ampacity.store.pool import Connection
@@ -57,20 +57,50 @@ class PostgresDecision:
         )  # fmt: skip
         await self._connection.copy_records_to_table("forecast_block", records=[record], columns=FORECAST_COLUMNS)
 
-    async def headroom(self, direction: Direction, steps: Steps, headroom_w: Floats, *, fallback: bool = False) -> None:
-        await self._add_headroom(f"fallback_{direction.value}" if fallback else direction.value, steps, headroom_w)
+    async def headroom(
+        self,
+        direction: Direction,
+        steps: Steps,
+        headroom_w: Floats,
+        *,
+        fallback: bool = False,
+        elements: Ints | None = None,
+    ) -> None:
+        name = f"fallback_{direction.value}" if fallback else direction.value
+        await self._add_headroom(name, steps, headroom_w, elements)
 
-    async def pool(self, direction: Direction, steps: Steps, pool_w: Floats) -> None:
-        await self._add_headroom(f"pool_{direction.value}", steps, pool_w)
+    async def pool(self, direction: Direction, steps: Steps, pool_w: Floats, elements: Ints | None = None) -> None:
+        await self._add_headroom(f"pool_{direction.value}", steps, pool_w, elements)
 
-    async def _add_headroom(self, name: str, steps: Steps, headroom_w: Floats) -> None:
+    async def _add_headroom(self, name: str, steps: Steps, headroom_w: Floats, elements: Ints | None) -> None:
+        numbers = np.arange(len(headroom_w)) if elements is None else elements
         records = [
             (
-                self.decision_id, name, first, rows.shape[0], steps.first, steps.count, steps.quarters, _bytes(rows),
+                self.decision_id, name, first, where.stop - where.start, steps.first, steps.count, steps.quarters,
+                _bytes(headroom_w[where]),
             )
-            for first, rows in _row_blocks(headroom_w)
+            for first, where in _row_blocks(numbers)
         ]  # fmt: skip
         await self._connection.copy_records_to_table("headroom_block", records=records, columns=HEADROOM_COLUMNS)
+
+    async def read_headroom(self, name: str, elements: Ints, into_w: Floats) -> None:
+        blocks = dict(_row_blocks(elements))
+        rows = await self._connection.fetch(sql("headroom_rows"), self.decision_id, name, list(blocks))
+        for row in rows:
+            into_w[blocks[row["first_no"]]] = np.frombuffer(row["headroom_w"], _FLOAT).reshape(-1, *into_w.shape[1:])
+
+    async def read_median(self, elements: Ints, into_w: Floats) -> None:
+        first, last = int(elements[0]), int(elements[-1])
+        for row in await self._connection.fetch(sql("forecast_rows"), self.decision_id, first, last):
+            shape = len(row["levels"]), row["subjects"], *into_w.shape[1:-1], row["quarters"]
+            median_w = np.frombuffer(row["load_w"], _FLOAT).reshape(shape)[row["levels"].index(0.5)]
+            there = (elements >= row["first_no"]) & (elements < row["first_no"] + row["subjects"])
+            into_w[there] = np.nan_to_num(median_w[elements[there] - row["first_no"]])
+
+    async def withdraw(self, groups: Ints) -> None:
+        blocks = [first for first, _ in _row_blocks(groups)]
+        await self._connection.execute(sql("withdraw_capacities"), self.decision_id, blocks)
+        await self._connection.execute(sql("withdraw_messages"), self.decision_id, groups.tolist())
 
     async def rests_on(
         self, grid: GridVersion, need_wh: Floats | None = None, need_cap_w: Floats | None = None
@@ -90,18 +120,16 @@ class PostgresDecision:
             away.groups[told].tolist(), *(_bytes(away.told_w[d][told]) for d in Direction),
         )  # fmt: skip
 
-    async def capacities(self, table: CapacityTable, groups: Sequence[int] | None = None) -> None:
+    async def capacities(self, table: CapacityTable, groups: Sequence[int] | Ints | None = None) -> None:
         self._until[table.kind] = table.steps.first + table.steps.count * table.steps.quarters
-        runs = [(0, slice(None))] if groups is None else [(no, slice(i, i + 1)) for i, no in enumerate(groups)]
+        numbers = np.arange(len(table.capacity_w)) if groups is None else np.asarray(groups, np.int64)
         records = [
             (
-                self.decision_id, table.kind.value, start + first, rows.shape[0], table.steps.first, table.steps.count,
-                table.steps.quarters, _bytes(rows), bound.astype(_INT).tobytes(),
+                self.decision_id, table.kind.value, first, where.stop - where.start, table.steps.first,
+                table.steps.count, table.steps.quarters, _bytes(table.capacity_w[where]),
+                table.bound_by[where].astype(_INT).tobytes(),
             )
-            for start, where in runs
-            for (first, rows), (_, bound) in zip(
-                _row_blocks(table.capacity_w[where]), _row_blocks(table.bound_by[where]), strict=True
-            )
+            for first, where in _row_blocks(numbers)
         ]  # fmt: skip
         await self._connection.copy_records_to_table("allocation_block", records=records, columns=ALLOCATION_COLUMNS)
 
@@ -190,8 +218,13 @@ def _lay(row: asyncpg.Record, steps: Steps, capacity_w: Floats, bound_by: NDArra
         bound_by[rows, target] = np.frombuffer(row["bound_by"], _INT).reshape(shape)[:, source]
 
 
-def _row_blocks(values: Floats | NDArray[np.int32]) -> list[tuple[int, Any]]:
-    return [(first, values[first : first + _ROWS_PER_BLOCK]) for first in range(0, values.shape[0], _ROWS_PER_BLOCK)]
+def _row_blocks(numbers: Ints) -> list[tuple[int, slice]]:
+    """Subjects as stored blocks of neighbours: the number of the first one, and which rows they take."""
+    return [
+        (first + start - where.start, slice(start, min(start + _ROWS_PER_BLOCK, where.stop)))
+        for first, where in runs(numbers)
+        for start in range(where.start, where.stop, _ROWS_PER_BLOCK)
+    ]
 
 
 def _bytes(values: Floats) -> bytes:

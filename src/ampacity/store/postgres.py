@@ -129,6 +129,13 @@ class PostgresCycles:
         made_at: datetime | None = await self._pool.fetchval(sql("fallback_made_at"), before)
         return made_at
 
+    async def chain_length(self) -> int:
+        length: int = await self._pool.fetchval(sql("chain_length"))
+        return length
+
+    async def decided_since(self, seq: int) -> Sequence[tuple[str, int | None]]:
+        return [(r["kind"], r["group_no"]) for r in await self._pool.fetch(sql("decided_since"), seq)]
+
     async def renew_cycle(self, slot: datetime, holder: UUID, lease: timedelta) -> None:
         await self._pool.execute(sql("renew_cycle"), slot, holder, lease)
 

@@ -103,3 +103,42 @@ limit 1;
 -- name: group_owners
 -- To whom each group's forecasts go.
 select group_no, provider_no from current_contract order by group_no;
+
+-- name: chain_length
+select coalesce(max(seq), 0) from decision_chain;
+
+-- name: decided_since
+-- Of whom something was decided after $1 in the chain; a decision that touched no group has a row without one.
+select d.kind::text, t.group_no
+from decision_chain c
+join decision d using (decision_id)
+left join lateral (
+    select o.group_no from request_outcome o where o.decision_id = d.decision_id
+    union
+    select a.first_no + n
+    from allocation_block a
+    cross join lateral generate_series(0, a.subjects - 1) as n
+    where a.decision_id = d.decision_id and d.kind = 'request'
+) as t on true
+where c.seq > $1;
+
+-- name: headroom_rows
+-- What a decision that is not committed yet wrote of these blocks.
+select first_no, headroom_w
+from headroom_block
+where decision_id = $1 and direction = $2 and first_no = any ($3::int[]);
+
+-- name: forecast_rows
+-- What a decision that is not committed yet wrote of the elements from $2 to $3.
+select first_no, subjects, quarters, levels, load_w
+from forecast_block
+where decision_id = $1 and first_no <= $3 and first_no + subjects > $2;
+
+-- name: withdraw_capacities
+-- Before it is committed a decision may think better of some groups.
+delete from allocation_block where decision_id = $1 and first_no = any ($2::int[]);
+
+-- name: withdraw_messages
+delete from outbound_forecast
+where decision_id = $1 and group_no = any ($2::int[])
+    and sent_at is null and superseded_at is null and dead_at is null;

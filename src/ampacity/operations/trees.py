@@ -1,0 +1,288 @@
+"""Decides batches of independent trees while forecasts of others are still made.
+
+Requests go on being decided meanwhile.  Before a cycle is committed the gate is closed, and the
+batches in which something was decided since are decided again, from the headroom that was written:
+the result is that of deciding all at once behind the closed gate.
+"""
+
+import asyncio
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from ampacity.allocation import Smoothing
+from ampacity.errors import Conflict
+from ampacity.network import Direction, ForecastKind, Network
+from ampacity.network.batches import Batch
+from ampacity.operations.away import away_groups
+from ampacity.operations.decide import KIND_OF, Before, Decided, Outlook, decide
+from ampacity.operations.deliver import due
+from ampacity.operations.emergency import restrained
+from ampacity.operations.forecast import BlockForecast
+from ampacity.operations.forecast_plan import Plan
+from ampacity.operations.limit_shifts import LimitShifts
+from ampacity.operations.outlook import Gathered, cycle_steps
+from ampacity.operations.stages import Stages
+from ampacity.operations.summary import Sums
+from ampacity.ports import (
+    AwayGroups,
+    CapacityTable,
+    ConnectedPeers,
+    CycleStore,
+    DecisionWriter,
+    Emergency,
+    Floats,
+    Held,
+    Ints,
+    RequestStore,
+)
+from ampacity.timegrid import Window
+
+ROUNDS = 2  # of catching up while requests are still decided
+
+
+@dataclass(frozen=True, kw_only=True)
+class Known:
+    """What was decided before, of all groups, up to a place in the chain."""
+
+    up_to: int
+    held: Mapping[Direction, Held]
+    told: Mapping[ForecastKind, CapacityTable]
+    imposed: Sequence[Emergency]
+    away: AwayGroups | None = None
+
+    def of(self, batch: Batch) -> "Known":
+        """What concerns a batch of trees, by the numbers that its elements and groups have there."""
+        rows = batch.group_rows
+        place = {int(e): i for i, e in enumerate(batch.elements)} if self.imposed else {}
+        return replace(
+            self,
+            held={d: Held(granted_w=h.granted_w[rows], returned_w=h.returned_w[rows]) for d, h in self.held.items()},
+            told={
+                kind: replace(table, capacity_w=table.capacity_w[rows], bound_by=table.bound_by[rows])
+                for kind, table in self.told.items()
+            },
+            imposed=[replace(e, element_no=place[e.element_no]) for e in self.imposed if e.element_no in place],
+            away=None if self.away is None else _away_of(self.away, batch),
+        )
+
+
+def _away_of(away: AwayGroups, batch: Batch) -> AwayGroups | None:
+    inside = np.isin(away.groups, batch.groups, assume_unique=True)
+    if not inside.any():
+        return None
+    return AwayGroups(
+        groups=np.searchsorted(batch.groups, away.groups[inside]),
+        quarters=away.quarters[inside],
+        told_w={d: told_w[inside] for d, told_w in away.told_w.items()},
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Audience:
+    """Providers that are told, and those of them that want to be told all."""
+
+    connected: Collection[int]
+    insistent: Collection[int]
+
+
+async def audience_of(peers: ConnectedPeers) -> Audience:
+    """Who is connected now."""
+    return Audience(connected=await peers.connected_providers(), insistent=await peers.told_each_cycle())
+
+
+async def known_now(plan: Plan, cycles: CycleStore, requests: RequestStore) -> Known:
+    """What was decided until now; what is decided while this is read is found by its place in the chain."""
+    up_to = await cycles.chain_length()
+    groups, window = len(plan.network.groups), Window(plan.origin, plan.cycle.horizon)
+    return Known(
+        up_to=up_to,
+        held={d: await requests.held(KIND_OF[d], groups, window) for d in Direction},
+        told=await cycles.newest_capacities(groups, plan.made_at),
+        imposed=await requests.emergencies(plan.made_at),
+    )
+
+
+def decide_batch(
+    network: Network,
+    limit_w: Floats,
+    shifts: LimitShifts,
+    batch: Batch,
+    outlook: Outlook,
+    known: Known,
+    rules: Smoothing,
+) -> tuple[Outlook, Decided]:
+    """The decision on a batch of trees, and the outlook that it rests on.
+
+    Args:
+        network: The whole grid; what is decided bears its numbers.
+        limit_w: What its elements may carry [W], (E, 3).
+        shifts: By how much overrides differ from that; the outlook has them in already.
+        batch: The trees.
+        outlook: Of the batch alone.
+        known: Of all groups.
+        rules: How steady to be.
+    """
+    part, here = batch.part(network), known.of(batch)
+    outlook = restrained(outlook, part, limit_w[batch.elements], here.imposed, shifts.among(batch.elements))
+    decided = decide(part, outlook, here.held, Before(capacities=here.told, rules=rules), here.away)
+    tables = tuple(replace(t, bound_by=batch.in_the_whole(t.bound_by)) for t in decided.tables)
+    return outlook, Decided(tables=tables)
+
+
+class TreeDecider:
+    """Decides and writes batch after batch, one at a time."""
+
+    def __init__(
+        self, plan: Plan, batches: Sequence[Batch], writer: DecisionWriter, stages: Stages, known: Known
+    ) -> None:
+        self._plan, self._batches, self._writer, self._stages = plan, batches, writer, stages
+        self._writing = asyncio.Lock()  # a decision is written by one at a time
+        self._known = known
+        self._audience = Audience(connected=(), insistent=())
+        self._told_until: Mapping[ForecastKind, Ints] = {}
+        self._under_way: asyncio.Task[None] | None = None
+        self._sums: dict[int, Sums] = {}
+        self._number = {id(batch): no for no, batch in enumerate(batches)}
+        provider = {p.provider_id: i for i, p in enumerate(plan.network.providers)}
+        self._owner = np.array([provider[g.provider_id] for g in plan.network.groups], np.int64)
+
+    @property
+    def sums(self) -> Sums:
+        return sum(self._sums.values(), Sums())
+
+    async def begin(self, peers: ConnectedPeers) -> AwayGroups | None:
+        """Look who is connected, and give who is not; who connects from now on is told before the commit, or after."""
+        self._audience = await audience_of(peers)
+        self._told_until = await self._writer.told_until(list(ForecastKind), len(self._owner))
+        away = await away_groups(self._plan.network, cycle_steps(self._plan), peers)
+        self._known = replace(self._known, away=away)
+        if away is not None:
+            await self._writer.away(away)
+        return away
+
+    async def keep(self, block: BlockForecast, levels: Sequence[float]) -> None:
+        """Write the forecast of a block."""
+        async with self._writing:
+            with self._stages.during("write"):
+                await self._writer.forecast(block.elements.start, block.forecast, levels)
+
+    async def start(self, batch: Batch, outlook: Outlook) -> None:
+        """Begin with a batch, when the one before is done."""
+        await self.done()
+        self._under_way = asyncio.create_task(self._decide(batch, outlook))
+
+    async def done(self) -> None:
+        """Wait for what is under way."""
+        if self._under_way is not None:
+            await self._under_way
+            self._under_way = None
+
+    async def stop(self) -> None:
+        """Leave what is under way."""
+        if self._under_way is not None:
+            self._under_way.cancel()
+            await asyncio.gather(self._under_way, return_exceptions=True)
+
+    async def _decide(self, batch: Batch, outlook: Outlook, *, again: bool = False) -> None:
+        known = replace(self._known, imposed=()) if again else self._known  # what was written is restrained already
+        with self._stages.during("allocate"):
+            plan = self._plan
+            outlook, decided = await asyncio.to_thread(
+                decide_batch, plan.network, plan.limit_w, plan.shifts, batch, outlook, known, plan.cycle.smoothing
+            )
+        async with self._writing:
+            with self._stages.during("write"):
+                if not again:
+                    await self._write_headroom(batch, outlook)
+                self._sums[self._number[id(batch)]] = await self._write(batch, decided)
+
+    async def _write_headroom(self, batch: Batch, outlook: Outlook) -> None:
+        for direction, headroom_w in outlook.headroom_w.items():
+            await self._writer.headroom(direction, outlook.steps, headroom_w, elements=batch.elements)
+            await self._writer.pool(direction, outlook.steps, outlook.pool_w[direction], elements=batch.elements)
+        for direction, headroom_w in outlook.fallback_headroom_w.items():
+            await self._writer.headroom(
+                direction, outlook.fallback_steps, headroom_w, elements=batch.elements, fallback=True
+            )
+
+    async def _write(self, batch: Batch, decided: Decided) -> Sums:
+        for table in decided.tables:
+            await self._writer.capacities(table, batch.groups)
+        messages = await self._send(batch, decided)
+        consumption = decided.table(ForecastKind.CONSUMPTION)
+        assert consumption is not None
+        return replace(messages, allocated_w=float(consumption.capacity_w[:, 0].sum(dtype=np.float64)))
+
+    async def _send(self, batch: Batch, decided: Decided) -> Sums:
+        """Write the messages that are due."""
+        owner, rows, before = self._owner[batch.groups], batch.group_rows, self._known.of(batch).told
+        online = np.isin(owner, list(self._audience.connected))
+        insistent = np.isin(owner, list(self._audience.insistent))
+        sent, held_back = {}, {}
+        for table in decided.tables:
+            told_until = self._told_until[table.kind][rows]
+            is_due = due(table, before.get(table.kind), told_until, batch.groups)
+            wanted = online & (insistent | is_due)
+            sent[table.kind.value] = await self._writer.send(table.kind, batch.groups[wanted].tolist())
+            held_back[table.kind.value] = int((online & ~wanted).sum())
+        return Sums(sent=sent, held_back=held_back)
+
+    async def close(
+        self, gathered: Gathered, cycles: CycleStore, requests: RequestStore, peers: ConnectedPeers
+    ) -> None:
+        """Close the gate, with every batch decided from what was known then."""
+        for _ in range(ROUNDS):
+            if await self._catch_up(gathered, cycles, requests) == 0:
+                break
+        with self._stages.during("wait for requests"):
+            async with self._writing:
+                await self._writer.close_gate()
+        await self._catch_up(gathered, cycles, requests)
+        await self._tell(set(await peers.connected_providers()) - set(self._audience.connected))
+
+    async def _catch_up(self, gathered: Gathered, cycles: CycleStore, requests: RequestStore) -> int:
+        """Decide again where something was decided since; gives how many batches that were."""
+        touched = await self._touched(cycles)
+        if not touched:
+            return 0
+        self._known = replace(await known_now(self._plan, cycles, requests), away=self._known.away)
+        async with self._writing:
+            for batch in touched:
+                await self._writer.withdraw(batch.groups)
+            self._told_until = await self._writer.told_until(list(ForecastKind), len(self._owner))
+        for batch in touched:
+            with self._stages.during("read again"):
+                outlook = await self._read_again(gathered.empty(batch), batch)
+            await self._decide(batch, outlook, again=True)
+        return len(touched)
+
+    async def _touched(self, cycles: CycleStore) -> list[Batch]:
+        """Batches in which requests were decided since."""
+        since = await cycles.decided_since(self._known.up_to)
+        if any(kind != "request" for kind, _ in since):
+            raise Conflict("an emergency was imposed, or ended, while the cycle was decided: decide again")
+        groups = np.unique([group_no for _, group_no in since if group_no is not None]).astype(np.int64)
+        return [batch for batch in self._batches if np.isin(groups, batch.groups, assume_unique=True).any()]
+
+    async def _read_again(self, outlook: Outlook, batch: Batch) -> Outlook:
+        """The outlook of a batch as it was written."""
+        async with self._writing:
+            for direction in Direction:
+                name = direction.value
+                await self._writer.read_headroom(name, batch.elements, outlook.headroom_w[direction])
+                await self._writer.read_headroom(f"pool_{name}", batch.elements, outlook.pool_w[direction])
+            for direction, far_w in outlook.fallback_headroom_w.items():
+                await self._writer.read_headroom(f"fallback_{direction.value}", batch.elements, far_w)
+            await self._writer.read_median(batch.elements, outlook.median_w)
+        return outlook
+
+    async def _tell(self, connected_since: Collection[int]) -> None:
+        """Messages for those who connected while the cycle was decided."""
+        groups = np.flatnonzero(np.isin(self._owner, list(connected_since))).tolist()
+        if not groups:
+            return
+        async with self._writing:
+            late = {kind: await self._writer.send(ForecastKind(kind), groups) for kind in self.sums.sent}
+        self._sums[-1] = Sums(sent=late)

@@ -1,0 +1,131 @@
+"""A cycle decides batch after batch of trees, and comes out as if it had decided all behind a closed gate."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+
+import numpy as np
+import pytest
+
+from ampacity.errors import Conflict
+from ampacity.forecasting import ForecastSettings
+from ampacity.intake import InputFolder, LoadSeries
+from ampacity.network import Network
+from ampacity.operations.cycle import run_cycle
+from ampacity.operations.emergency import impose
+from ampacity.operations.replay import replay
+from ampacity.operations.settings import CycleSettings
+from ampacity.operations.take_in import take_in
+from ampacity.simulation.district import DistrictPlan, make_district
+from ampacity.store.records import PostgresRecords
+from tests.operations.test_adjust import AT, NORTH, Bench, bench  # noqa: F401
+from tests.operations.test_cycle import ports
+
+QUARTER = timedelta(minutes=15)
+NEXT = AT + QUARTER
+PLAN = DistrictPlan(homes=100, cables=12, cables_per_transformer=3, days=21)
+
+
+@dataclass(frozen=True)
+class Meanwhile:
+    """Who is connected, and what else happens while the cycle works."""
+
+    providers: frozenset[int]
+    happens: Callable[[], Awaitable[object]]
+    asked: list[None] = field(default_factory=list)
+    later: frozenset[int] = frozenset()
+
+    async def connected_providers(self) -> frozenset[int]:
+        self.asked.append(None)
+        if len(self.asked) > 1:
+            return self.providers | self.later
+        await self.happens()
+        return self.providers
+
+    async def told_each_cycle(self) -> frozenset[int]:
+        return self.providers | self.later
+
+    async def away_providers(self) -> tuple[()]:
+        return ()
+
+    async def figures_told(self, group_nos, kind) -> tuple[()]:
+        return ()
+
+
+async def nothing() -> None:
+    """Nothing happens."""
+
+
+def shuffled(given: InputFolder) -> InputFolder:
+    """The same grid with the elements of its trees all mixed."""
+    order = np.random.default_rng(3).permutation(len(given.network.elements))
+    network = Network.of([given.network.elements[i] for i in order], given.network.groups, given.network.providers)
+    loads = LoadSeries(window=given.measurements.window, load_w=given.measurements.load_w[order])
+    return replace(given, network=network, measurements=loads)
+
+
+async def cycle_with(bench: Bench, peers: Meanwhile, at=NEXT) -> int:  # noqa: F811
+    on = replace(bench.on, peers=peers)
+    return (await run_cycle(at, ports=on, forecast=ForecastSettings(), cycle=CycleSettings())).decision_id
+
+
+async def messages(pool, decision_id: int) -> dict[tuple[int, str], int]:
+    rows = await pool.fetch(
+        "select group_no, kind, count(*) as n from outbound_forecast where decision_id = $1 group by 1, 2", decision_id
+    )
+    return {(r["group_no"], r["kind"]): r["n"] for r in rows}
+
+
+async def test_a_grid_decided_tree_by_tree_can_be_computed_again_at_once_to_the_byte(pool):
+    on, given, at = ports(pool), shuffled(make_district(PLAN)), PLAN.window.end_moment
+    await take_in(given, grid=on.grid, now=at)
+    for k, elements_at_once in enumerate((1, 8192, 5)):
+        settings = CycleSettings(elements_at_once=elements_at_once)
+
+        record = await run_cycle(at + k * QUARTER, ports=on, forecast=ForecastSettings(), cycle=settings)
+
+        replayed = await replay(record.decision_id, PostgresRecords(pool))
+        assert replayed.is_equal, replayed.differences
+        assert replayed.capacities >= 3 * 24 * 120
+        assert set((await messages(pool, record.decision_id)).values()) <= {1}
+    assert await PostgresRecords(pool).broken_links() == []
+
+
+async def test_a_request_that_is_decided_while_a_cycle_works_holds_in_it(bench):  # noqa: F811
+    async def asks():
+        await bench.ask(NORTH, 1_000, at=NEXT, quarters=8)
+        await bench.decide(NEXT)
+
+    decision_id = await cycle_with(bench, Meanwhile(frozenset({0, 1}), asks))
+
+    assert [(g, s) for g, s, _ in await bench.story()] == [(NORTH, "returned")]
+    assert (await bench.capacity_w(NEXT))[NORTH, :8].max() <= 1_000
+    assert (await bench.capacity_w(NEXT))[NORTH, 8:].min() > 1_000
+    replayed = await replay(decision_id, PostgresRecords(bench.pool))
+    assert replayed.is_equal, replayed.differences
+    told = await messages(bench.pool, decision_id)
+    assert set(told.values()) == {1}
+    assert len(told) == 3 * 3
+    assert await PostgresRecords(bench.pool).broken_links() == []
+
+
+async def test_who_connects_while_a_cycle_works_is_told_once(bench):  # noqa: F811
+    decision_id = await cycle_with(bench, Meanwhile(frozenset({0}), nothing, later=frozenset({1})))
+
+    told = await messages(bench.pool, decision_id)
+    assert set(told.values()) == {1}
+    assert {group_no for group_no, _ in told} == {0, 1, 2}
+
+
+async def test_an_emergency_imposed_while_a_cycle_works_has_it_decided_again(bench):  # noqa: F811
+    async def imposes():
+        await impose(
+            "c1", 1_000.0, NEXT + timedelta(hours=2), "a fault", now=NEXT, power_factor=0.95,
+            grid=bench.on.grid, requests=bench.on.requests,
+        )  # fmt: skip
+
+    with pytest.raises(Conflict, match="emergency"):
+        await cycle_with(bench, Meanwhile(frozenset({0, 1}), imposes))
+    await bench.cycle(NEXT)
+
+    assert (await bench.capacity_w(NEXT))[:2, :8].sum(axis=0).max() <= 1_000
