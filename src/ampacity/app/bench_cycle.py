@@ -61,6 +61,7 @@ class CycleBench:
     first_peak_mib: float
     restarted_s: float  # the first cycle of a new process, nothing kept in memory yet
     sent: Sent | None = None
+    models_copied: bool = False  # so that the first cycle fitted none
 
 
 def bench_plan(elements: int, groups_per_element: int) -> DistrictPlan:
@@ -107,15 +108,17 @@ async def prepare(dsn: str, plan: DistrictPlan, progress: Progress) -> None:
         await pool.close()
 
 
-def run_apart(dsn: str, at: datetime, settings: Settings, *, send: bool = False) -> CycleBench:
+def run_apart(
+    dsn: str, at: datetime, settings: Settings, *, send: bool = False, models_copied: bool = False
+) -> CycleBench:
     """Run the first cycle, then usual ones, each in a process of its own, whose memory is the cycles' alone."""
     first: _Cycle = _apart(_first, dsn, at, settings)
     if not send:
         usual, _ = _apart(_usual, dsn, at, settings, None)
-        return _outcome(first, usual, None, 0)
+        return replace(_outcome(first, usual, None, 0), models_copied=models_copied)
     with sink() as peer:
         usual, sent = _apart(_usual, dsn, at, settings, peer.port)
-        return _outcome(first, usual, sent, peer.count())
+        return replace(_outcome(first, usual, sent, peer.count()), models_copied=models_copied)
 
 
 def _apart(work: Callable[..., Any], *args: object) -> Any:

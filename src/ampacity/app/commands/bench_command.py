@@ -10,6 +10,7 @@ from rich.table import Table
 
 from ampacity.app.bench_allocation import bench_allocation
 from ampacity.app.bench_cycle import CycleBench, bench_plan, prepare, run_apart
+from ampacity.app.bench_dso import prepare_dso
 from ampacity.app.bench_forecast import bench_forecast
 from ampacity.app.bench_intake import bench_intake
 from ampacity.app.bench_send import bench_send
@@ -18,6 +19,8 @@ from ampacity.app.progress import bar
 from ampacity.app.scratch_database import scratch_database
 from ampacity.app.session import database
 from ampacity.app.settings import Settings
+from ampacity.simulation.district import DistrictPlan
+from ampacity.simulation.dso import DsoPlan
 
 bench = typer.Typer(help="Measure what the parts take on this machine.", no_args_is_help=True)
 bench.command("allocation")(bench_allocation)
@@ -27,6 +30,13 @@ GroupsPerElement = Annotated[
     int, typer.Option("--groups-per-element", min=1, max=4, help="Groups behind each of them.")
 ]
 
+Dso = Annotated[
+    bool,
+    typer.Option(
+        "--dso",
+        help="A whole operator: so many cables under transformers, feeders and substations, two groups on every third.",
+    ),
+]
 Send = Annotated[bool, typer.Option("--send", help="Also deliver every message to a peer in another process.")]
 
 bench.command("forecast")(bench_forecast)
@@ -36,6 +46,7 @@ bench.command("forecast")(bench_forecast)
 def bench_cycle(
     elements: Elements = 1000,
     groups_per_element: GroupsPerElement = 3,
+    dso: Dso = False,
     send: Send = False,
     config: Config = None,
     as_json: AsJson = False,
@@ -43,7 +54,8 @@ def bench_cycle(
     """A usual publication cycle over made-up elements with eight weeks of history; the first fit is told apart."""
     settings = settings_of(config)
     with database(settings) as dsn:
-        result = run_until_stopped(_bench_cycle(dsn, settings, elements, groups_per_element, send))
+        made = DsoPlan(cables=elements) if dso else bench_plan(elements, groups_per_element)
+        result = run_until_stopped(_bench_cycle(dsn, settings, made, send))
     if as_json:
         print(msgspec.json.encode(result).decode())  # noqa: T201
     else:
@@ -86,13 +98,23 @@ def bench_sending(
     Console().print(table)
 
 
-async def _bench_cycle(dsn: str, settings: Settings, elements: int, groups_per_element: int, send: bool) -> CycleBench:
-    plan = bench_plan(elements, groups_per_element)
+async def _bench_cycle(dsn: str, settings: Settings, plan: DistrictPlan | DsoPlan, send: bool) -> CycleBench:
     async with scratch_database(dsn) as scratch:
         with bar() as progress:
-            task = progress.add_task("prepare", total=elements)
-            await prepare(scratch, plan, lambda done, total: progress.update(task, completed=done, total=total))
-        return await asyncio.to_thread(run_apart, scratch, plan.window.end_moment, settings, send=send)
+            task = progress.add_task("prepare", total=plan.cables)
+
+            def tell(done: int, total: int) -> None:
+                progress.update(task, completed=done, total=total)
+
+            if isinstance(plan, DsoPlan):
+                end = plan.sampled.window.end_moment
+                await prepare_dso(scratch, plan, settings, tell)
+            else:
+                end = plan.window.end_moment
+                await prepare(scratch, plan, tell)
+        return await asyncio.to_thread(
+            run_apart, scratch, end, settings, send=send, models_copied=isinstance(plan, DsoPlan)
+        )
 
 
 def _show(result: CycleBench) -> None:
@@ -105,8 +127,9 @@ def _show(result: CycleBench) -> None:
     console = Console(highlight=False)
     console.print(table)
     console.print(f"peak memory {result.peak_mib:.0f} MiB")
+    does = "which decides fallbacks, with copied models" if result.models_copied else "which fits all models"
     console.print(
-        f"first cycle, which fits all models: {result.first_fit_s:.1f} s, {result.first_peak_mib:.0f} MiB; "
+        f"first cycle, {does}: {result.first_fit_s:.1f} s, {result.first_peak_mib:.0f} MiB; "
         f"first one after a restart: {result.restarted_s:.1f} s"
     )
     if result.sent is not None:

@@ -1,0 +1,65 @@
+"""Prepares a whole operator for `ampacity bench cycle --dso`: the grid is made, its loads and models are copies.
+
+Loads and fitted models of a sample of blocks are copied over all of the grid, inside the database,
+so that preparing takes minutes; what a cycle has to do for each element is the same.
+"""
+
+import asyncio
+from collections.abc import Callable
+
+from ampacity.app.settings import Settings
+from ampacity.operations.forecast import RECENT_DAYS, fitted
+from ampacity.operations.forecast_plan import Plan, element_blocks, make_plan
+from ampacity.operations.settled_loads import Reader
+from ampacity.simulation.district import district_weather
+from ampacity.simulation.dso import SAMPLE, DsoPlan, dso_network, dso_providers, sampled_loads
+from ampacity.store.cycle_bench import copy_loads, copy_models
+from ampacity.store.grid import write_grid
+from ampacity.store.pool import Pool, connect
+from ampacity.store.postgres import PostgresCycles, PostgresGrid
+from ampacity.store.series import write_load
+from ampacity.store.taking_in import take_in_weather
+from ampacity.timegrid import QUARTERS_PER_DAY
+
+Progress = Callable[[int, int], None]
+
+
+async def prepare_dso(dsn: str, plan: DsoPlan, settings: Settings, progress: Progress) -> None:
+    """Fill the database: the grid, the last days of load of all elements, models that fit them."""
+    load_w = await asyncio.to_thread(sampled_loads, plan)
+    network = await asyncio.to_thread(dso_network, plan, load_w)
+    pool = await connect(dsn, max_size=2)
+    try:
+        async with pool.acquire() as connection, connection.transaction():
+            await write_grid(connection, network.elements, network.groups, dso_providers())
+            await take_in_weather(connection, district_weather(plan.sampled))
+            await write_load(connection, "element", 0, plan.sampled.window, load_w, None)
+        recent = plan.sampled.window.end - (RECENT_DAYS + 1) * QUARTERS_PER_DAY
+        for first in range(SAMPLE, len(network.elements), SAMPLE):
+            await copy_loads(pool, SAMPLE, first, recent)
+            progress(first, len(network.elements))
+        await _fit(pool, plan, settings)
+        await pool.execute("vacuum analyze load_block, element_version, contract, forecast_model")
+    finally:
+        await pool.close()
+    progress(len(network.elements), len(network.elements))
+
+
+async def _fit(pool: Pool, plan: DsoPlan, settings: Settings) -> None:
+    """Fit the sampled blocks, and the last one where it is shorter; copy them to all others."""
+    grid, cycles = PostgresGrid(pool), PostgresCycles(pool)
+    at = plan.sampled.window.end_moment
+    made = await make_plan(at, grid=grid, cycles=cycles, forecast=settings.forecast.build(), cycle=settings.cycle)
+    blocks = element_blocks(len(made.network.elements))
+    sampled = [b for b in blocks if b.start < SAMPLE]
+    for block in {*sampled, blocks[-1]}:
+        if block in sampled or len(block) < len(blocks[0]):
+            await cycles.keep_model(block.start, len(block), at, at, await _fitted(made, block, grid))
+    for i, block in enumerate(blocks):
+        if block not in sampled and len(block) == len(blocks[0]):
+            await copy_models(pool, sampled[i % len(sampled)].start, block.start)
+
+
+async def _fitted(plan: Plan, block: range, grid: PostgresGrid) -> bytes:
+    settled, window = await Reader(plan, grid, has_use=False).start(block, plan.cycle.history_days)
+    return await asyncio.to_thread(fitted, plan, block, settled, window, None)

@@ -1,0 +1,14 @@
+"""What the benchmark of a cycle copies inside its own database."""
+
+from ampacity.store.pool import Pool
+from ampacity.store.sql import sql
+
+
+async def copy_loads(pool: Pool, subjects: int, to_no: int, from_quarter: int) -> None:
+    """Give elements from a number on the loads of the first ones since a quarter."""
+    await pool.execute(sql("copy_bench_loads"), subjects, to_no, from_quarter)
+
+
+async def copy_models(pool: Pool, from_no: int, to_no: int) -> None:
+    """Give a block the model of another one."""
+    await pool.execute(sql("copy_bench_model"), from_no, to_no)

@@ -1,0 +1,12 @@
+-- name: copy_bench_loads
+insert into load_block (subject, first_no, subjects, first_quarter, quarters, available_at, load_w)
+select subject, first_no + $2, subjects, first_quarter, quarters, available_at, load_w
+from load_block
+where subject = 'element' and first_no < $1 and first_quarter >= $3
+order by first_quarter, first_no;
+
+-- name: copy_bench_model
+insert into forecast_model (first_no, elements, made_at, fitted_at, state)
+select $2, elements, made_at, fitted_at, state
+from forecast_model
+where first_no = $1;
