@@ -30,7 +30,8 @@ async def decide_waiting(
 
     Each is answered by the forecast of its group that holds from now on, changed or not,
     with the request's id as correlation.  Of several requests of a group each is decided
-    on top of the one before.
+    on top of the one before.  What comes before the first cycle waits for it: OSCP answers a
+    request with a forecast, and there is none yet.
     """
     rules = rules or NegotiationSettings()
     decided = 0
@@ -75,7 +76,10 @@ async def _decide_batch(
 ) -> int:
     """Decide on those of a batch that are due, and write it; gives how many."""
     kind = batch[0].kind
-    table = (await gate.capacities(len(network.groups), now)).get(kind)
+    tables = await gate.capacities(len(network.groups), now)
+    if not tables:
+        return 0  # there is no forecast to answer with: they wait for the first cycle
+    table = tables.get(kind)
     direction = DIRECTION_OF.get(kind)
     room = None if direction is None else await gate.headroom(direction, now)
     situation = None
@@ -199,4 +203,5 @@ async def _refuse_all(
 
 async def _answer(writer: RequestWriter, batch: Sequence[WaitingRequest]) -> None:
     for request in batch:
-        await writer.send(request.kind, [request.group_no], correlation_id=request.request_id)
+        for request_id in (request.request_id, *request.repeats):
+            await writer.send(request.kind, [request.group_no], correlation_id=request_id)

@@ -9,7 +9,9 @@ from ampacity.ports import Clock, Requests
 async def take_request(
     requests: Requests, provider_no: int, request: CapacityRequest, *, clock: Clock, decide: Callable[[int], None]
 ) -> int | None:
-    """Record a request, durable when this returns, and wake who decides; a repetition has no effect (None).
+    """Record a request, durable when this returns, and wake who decides.
+
+    A repetition has no effect (None), but that one under a new id is answered under that id as well.
 
     Raises:
         Conflict: another request came with the same id.

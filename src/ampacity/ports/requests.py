@@ -38,6 +38,7 @@ class WaitingRequest:
     received_at: datetime
     first_quarter: int
     wanted_w: Floats
+    repeats: tuple[str, ...] = ()  # further ids under which it came, to be answered as well
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -28,7 +28,11 @@ class AskedStore:
         async with self._pool.acquire() as connection, connection.transaction():
             if await _is_repeated(connection, "request_by_id", provider_no, request.request_id, request.content_hash):
                 return None
-            if await connection.fetchval(sql("same_request_lately"), provider_no, request.content_hash) is not None:
+            known_no = await connection.fetchval(
+                sql("same_request_lately"), provider_no, request.group_id, request.kind, request.content_hash
+            )
+            if known_no is not None:
+                await _ask_again(connection, provider_no, request, known_no)
                 return None
             request_no: int | None = await connection.fetchval(
                 sql("add_request"), provider_no, request.group_id, request.kind, request.request_id,
@@ -49,6 +53,16 @@ class AskedStore:
                 complaint.correlation_id, complaint.message, complaint.detail, at,
             )  # fmt: skip
             return error_no is not None
+
+
+async def _ask_again(connection: asyncpg.Connection, provider_no: int, request: CapacityRequest, known_no: int) -> None:
+    """Note another id of a request: it is answered too, at once where the request is decided already."""
+    await connection.execute(sql("lock_negotiation"))  # a decision that is being written is waited for
+    added = await connection.fetchval(
+        sql("add_request_repeat"), provider_no, request.request_id, request.content_hash, known_no
+    )
+    if added is not None:
+        await connection.execute(sql("answer_repeat"), known_no, request.request_id)
 
 
 async def _is_repeated(

@@ -92,6 +92,7 @@ def waiting_request(row: asyncpg.Record) -> WaitingRequest:
         received_at=row["received_at"],
         first_quarter=row["first_quarter"],
         wanted_w=np.frombuffer(row["wanted_w"], _FLOAT),
+        repeats=tuple(row["repeats"]),
     )
 
 

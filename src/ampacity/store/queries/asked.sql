@@ -36,14 +36,48 @@ where c.provider_no = $1
 order by g.group_no;
 
 -- name: request_by_id
-select content_hash from capacity_request where provider_no = $1 and request_id = $2;
+select content_hash from capacity_request where provider_no = $1 and request_id = $2
+union all
+select content_hash from request_repeat where provider_no = $1 and request_id = $2
+limit 1;
 
 -- name: same_request_lately
--- A peer that renews the id of a message which it repeats means the same request.
-select request_no
-from capacity_request
-where provider_no = $1 and content_hash = $2 and recorded_at > now() - interval '5 minutes'
-limit 1;
+-- A peer that renews the id of a message which it repeats means the same request, unless it asked for something
+-- else in between.
+select newest.request_no
+from (
+    select r.request_no, r.content_hash, r.recorded_at
+    from capacity_request r
+    join capacity_group g using (group_no)
+    where r.provider_no = $1 and g.group_id = $2 and r.kind = $3
+    order by r.request_no desc
+    limit 1
+) as newest
+where newest.content_hash = $4 and newest.recorded_at > now() - interval '10 minutes';
+
+-- name: add_request_repeat
+insert into request_repeat (provider_no, request_id, content_hash, request_no)
+values ($1, $2, $3, $4)
+on conflict do nothing
+returning request_no;
+
+-- name: answer_repeat
+-- What holds for the group of a request that is decided, once more, as the answer to this id.
+insert into outbound_forecast (decision_id, kind, provider_no, group_no, correlation_id)
+select b.decision_id, r.kind, r.provider_no, r.group_no, $2
+from capacity_request r
+cross join lateral (
+    select a.decision_id
+    from allocation_block a
+    where a.kind = r.kind and r.group_no >= a.first_no and r.group_no < a.first_no + a.subjects
+    order by a.decision_id desc
+    limit 1
+) as b
+where r.request_no = $1
+    and exists (
+        select from request_event e
+        where e.request_no = r.request_no and e.step in ('granted', 'partly', 'refused', 'returned')
+    );
 
 -- name: add_request
 insert into capacity_request

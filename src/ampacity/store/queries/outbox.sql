@@ -51,7 +51,12 @@ select o.message_id, o.kind, o.request_id, o.correlation_id, o.attempts, b.first
         select v.reason
         from capacity_request r
         join request_event v using (request_no)
-        where r.provider_no = o.provider_no and r.request_id = o.correlation_id and v.step = 'refused'
+        where r.provider_no = o.provider_no and v.step = 'refused'
+            and (r.request_id = o.correlation_id or r.request_no = (
+                select p.request_no
+                from request_repeat p
+                where p.provider_no = o.provider_no and p.request_id = o.correlation_id
+            ))
     ) as refusal
 from outbound_forecast o
 join allocation_block b on b.decision_id = o.decision_id and b.kind = o.kind

@@ -67,7 +67,8 @@ where decision_id = $1
 order by kind, first_no;
 
 -- name: requests_by_number
-select r.request_no, r.provider_no, r.group_no, r.kind, r.request_id, r.received_at, r.first_quarter, r.quarters, r.wanted_w
+select r.request_no, r.provider_no, r.group_no, r.kind, r.request_id, r.received_at, r.first_quarter, r.quarters, r.wanted_w,
+    '{}'::text[] as repeats
 from capacity_request r
 where r.request_no = any ($1::bigint[])
 order by array_position($1::bigint[], r.request_no);

@@ -22,7 +22,10 @@ select pg_try_advisory_xact_lock(417021151, $1);
 
 -- name: undecided_requests
 -- Requests that wait for a decision, in the order in which they came.
-select r.request_no, r.provider_no, r.group_no, r.kind, r.request_id, r.received_at, r.first_quarter, r.quarters, r.wanted_w
+select r.request_no, r.provider_no, r.group_no, r.kind, r.request_id, r.received_at, r.first_quarter, r.quarters, r.wanted_w,
+    array(
+        select p.request_id from request_repeat p where p.request_no = r.request_no order by p.recorded_at, p.request_id
+    ) as repeats
 from capacity_request r
 where not exists (
     select from request_event e
