@@ -24,9 +24,10 @@ from ampacity.network import (
 from ampacity.network.batches import rows_of, runs, tree_batches
 from ampacity.operations.decide import KIND_OF, Before, Outlook, decide
 from ampacity.operations.emergency import restrained
+from ampacity.operations.limit_shifts import LimitShifts
 from ampacity.operations.trees import Known, decide_batch
 from ampacity.ports import AwayGroups, CapacityTable, Emergency, Held, Steps
-from ampacity.timegrid import moment_of
+from ampacity.timegrid import Window, moment_of
 
 FIRST = 1_960_000
 STEPS = Steps(first=FIRST, count=12)
@@ -109,7 +110,9 @@ def test_three_thousand_elements_in_batches_are_decided_as_all_at_once_to_the_bi
     network = forest(3000, 2000, seed=most_elements)
     outlook, known = situation(network, seed=1)
     limit_w, rules = network.limit_w(0.95), Smoothing()
-    tight = restrained(outlook, network, limit_w, known.imposed)
+    overridden = {known.imposed[0].element_no: np.full((3, STEPS.count), -1_000.0)}
+    shifts = LimitShifts(window=Window(STEPS.first, STEPS.count), by_element=overridden, cautious=overridden)
+    tight = restrained(outlook, network, limit_w, known.imposed, shifts)
     whole = decide(network, tight, known.held, Before(capacities=known.told, rules=rules), known.away)
 
     batches = tree_batches(network, most_elements)
@@ -117,7 +120,7 @@ def test_three_thousand_elements_in_batches_are_decided_as_all_at_once_to_the_bi
     assert len(batches) > 2
     for batch in batches:
         part = part_of(outlook, batch.elements, batch.groups)
-        rests_on, decided = decide_batch(network, limit_w, batch, part, known, rules)
+        rests_on, decided = decide_batch(network, limit_w, shifts, batch, part, known, rules)
         for direction in Direction:
             at_once = tight.headroom_w[direction][batch.elements], tight.pool_w[direction][batch.elements]
             assert at_once[0].tobytes() == rests_on.headroom_w[direction].tobytes()
