@@ -9,7 +9,16 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from ampacity.allocation import Order, Requests, decide_requests, is_unused, is_used_up, need_cap, share_with_grants
+from ampacity.allocation import (
+    Order,
+    Requests,
+    decide_requests,
+    instant_left_w,
+    is_unused,
+    is_used_up,
+    need_cap,
+    share_with_grants,
+)
 
 PLAYERS = ("honest", "waster", "over-asker", "splitter", "fast poller", "hoarder")
 PARTS = 5  # into which the splitter splits its contract
@@ -168,3 +177,46 @@ def _serve(table: Table, need_w: np.ndarray, held_w: np.ndarray, use_w: np.ndarr
     result.useful_wh += useful / 4
     result.while_unsatisfied_wh += np.where(lacking[:, None], useful[:, :2], 0) / 4
     result.short_quarters += lacking
+
+
+POLLS = 4  # between two gates
+SHARE = 0.05  # of the contract, that may be had at once
+
+
+def play_between_gates(days: int = 10, seed: int = 2, *, is_per_request: bool = False) -> Game:
+    """At a gate each quarter hour needs are known roughly, then to the watt: a little more can be had at once.
+
+    All but the fast poller ask once for the little; it asks at every poll.  `is_per_request`
+    grants the little to each request anew.
+    """
+    rng = np.random.default_rng(seed)
+    table, quarters = seat(), days * 96
+    need, room = needs_w(rng, quarters), headroom_w(rng, quarters)
+    games = len(PLAYERS)
+    result = Game(np.zeros((games, 4)), np.zeros((games, 2)), np.zeros(games))
+    for t in range(quarters):
+        rough_w = need[:, t] * (1 + 0.4 * rng.standard_normal(4))
+        rough_w[1] = rough_w[0]
+        head = np.full((games, 1, 1), room[t])
+        held_w = _ask_once(table, head, np.zeros((table.groups, 1)), np.maximum(rough_w, 0)[table.person, None])
+        had_w = np.zeros(table.groups)
+        for poll in range(POLLS):
+            polls = (table.person == 0) & (np.array(PLAYERS)[table.game] == "fast poller")
+            left_w = instant_left_w(table.contract_w, had_w, SHARE)
+            ask_w = np.minimum(need[table.person, t], held_w[:, 0] + left_w)[:, None]
+            ask_w[~polls & (poll > 0)] = np.nan
+            before_w = held_w
+            held_w = _ask_once(table, head, held_w, ask_w)
+            if not is_per_request:
+                had_w += np.maximum(held_w - before_w, 0.0)[:, 0]
+        _serve(table, need[:, t], held_w[:, 0], np.zeros(table.groups), result)
+    return result
+
+
+def _ask_once(table: Table, head: np.ndarray, held_w: np.ndarray, ask_w: np.ndarray) -> np.ndarray:
+    ask_w = np.minimum(ask_w, table.contract_w[:, None])
+    asking = np.flatnonzero(~np.isnan(ask_w).all(axis=1))
+    return decide_requests(
+        Requests(asking, ask_w[asking], np.zeros(asking.size, bool)), held_w, head, np.full(len(PLAYERS), -1),
+        table.game, np.ones((table.groups, 1)), table.contract_w,
+    ).held_w  # fmt: skip

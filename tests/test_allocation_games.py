@@ -3,7 +3,7 @@
 import pytest
 
 from ampacity.allocation import Order
-from tests.allocation_games import PLAYERS, play
+from tests.allocation_games import PLAYERS, play, play_between_gates
 
 
 @pytest.fixture(scope="module")
@@ -31,4 +31,21 @@ def test_first_come_first_served_pays_the_one_who_takes_early():
     week = play(days=7, order=Order.FIRST_COME)
 
     mine_wh, twin_wh = week.while_unsatisfied_wh[PLAYERS.index("hoarder")]
+    assert mine_wh > 1.05 * twin_wh
+
+
+def test_polling_between_gates_gains_nothing():
+    """What may be had at once is a share until the next gate, not a share for each request."""
+    days = play_between_gates(days=10)
+
+    mine_wh, twin_wh = days.while_unsatisfied_wh[PLAYERS.index("fast poller")]
+    assert days.short_quarters[PLAYERS.index("fast poller")] > 100
+    assert mine_wh <= twin_wh * (1 + 1e-9)
+
+
+def test_a_share_for_each_request_would_pay_the_fast_poller():
+    """The game is not too easy: were the share each request's own, polling would win."""
+    days = play_between_gates(days=3, is_per_request=True)
+
+    mine_wh, twin_wh = days.while_unsatisfied_wh[PLAYERS.index("fast poller")]
     assert mine_wh > 1.05 * twin_wh

@@ -43,6 +43,23 @@ async def test_a_little_more_does_not_wait(bench):  # noqa: F811
     assert await decide(bench, AT + MINUTE, gate_s=86_400, instant_fraction=0.05) == 1
 
 
+async def test_asking_for_a_little_again_and_again_wins_no_more_than_once(bench):  # noqa: F811
+    at_once = {"gate_s": 86_400, "instant_fraction": 0.05}
+    await bench.ask(HARBOUR, 0, at=AT)
+    await decide(bench, AT, **at_once)
+    before_w = (await bench.capacity_w())[NORTH, :4]
+
+    for n in range(1, 11):
+        await bench.ask(NORTH, float(before_w.max()) + n * 500, at=AT, name=f"poll {n}")
+        await decide(bench, AT + n * MINUTE, **at_once)
+
+    after_w = (await bench.capacity_w(AT + timedelta(hours=1)))[NORTH, :4]
+    assert 1_000 <= (after_w - before_w).max() <= 0.05 * 40_000
+    assert len([s for g, s, _ in await bench.story() if g == NORTH]) <= 4
+    await bench.ask(NORTH, 40_000, at=AT + timedelta(hours=2), name="later")
+    assert await decide(bench, AT + timedelta(days=1), **at_once) >= 1
+
+
 async def test_first_come_first_served_is_a_policy_and_can_be_replayed(bench):  # noqa: F811
     await bench.ask(2, 0, at=AT)
     await decide(bench, AT)

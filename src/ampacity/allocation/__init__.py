@@ -7,6 +7,7 @@ from ampacity.allocation.fallback import fallback
 from ampacity.allocation.gate import Order, Requests
 from ampacity.allocation.grants import is_unused, share_with_grants
 from ampacity.allocation.headroom import Headroom, headroom, pool_reserve
+from ampacity.allocation.instant import instant_left_w
 from ampacity.allocation.loading import anywhere_upstream, element_load_w
 from ampacity.allocation.need import is_used_up, need_cap
 from ampacity.allocation.optimum import optimum
@@ -38,6 +39,7 @@ __all__ = [
     "hand_out_rest",
     "headroom",
     "in_words",
+    "instant_left_w",
     "is_unused",
     "is_used_up",
     "need_cap",

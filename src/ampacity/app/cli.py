@@ -24,6 +24,7 @@ from ampacity.app.commands import (
 from ampacity.app.commands.accounts_command import accounts
 from ampacity.app.commands.bench_command import bench
 from ampacity.app.commands.peers_command import peers
+from ampacity.app.commands.requests_command import requests
 from ampacity.app.simulate_provider import simulate_provider
 from ampacity.errors import AmpacityError, Unsuitable
 
@@ -48,6 +49,7 @@ app.command("backtest")(backtest_command)
 app.command("replay")(proof_commands.replay_decision)
 app.command("explain")(proof_commands.explain)
 app.command("fairness")(fairness_command.fairness)
+app.add_typer(requests, name="requests")
 app.command("emergency")(emergency_command.emergency)
 app.command("simulate-provider")(simulate_provider)
 bench.command("allocation")(bench_allocation)

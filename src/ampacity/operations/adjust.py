@@ -1,13 +1,23 @@
 """Decide on what providers ask for: more capacity, or less."""
 
-from collections.abc import Mapping, Sequence
-from datetime import datetime
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
 
 import numpy as np
 
-from ampacity.allocation import Decisions, Reason, Status, element_load_w
+from ampacity.allocation import Decisions, Reason, Status, element_load_w, instant_left_w
 from ampacity.network import ForecastKind, Network
-from ampacity.operations.batch import DIRECTION_OF, DecidedBatch, Situation, asked_over, decide_batch, situation_of
+from ampacity.operations.batch import (
+    DIRECTION_OF,
+    UNSHARED,
+    DecidedBatch,
+    Situation,
+    asked_over,
+    decide_batch,
+    situation_of,
+)
+from ampacity.operations.consent import turned_down
 from ampacity.operations.settings import NegotiationSettings
 from ampacity.ports import (
     CapacityTable,
@@ -15,6 +25,7 @@ from ampacity.ports import (
     Gate,
     GridStore,
     GridVersion,
+    JsonObject,
     RequestOutcome,
     RequestStore,
     RequestWriter,
@@ -52,7 +63,7 @@ async def _decide_tree(now: datetime, grid: GridStore, requests: RequestStore, r
             if not await gate.lock_tree(root):
                 continue
             fresh = [r for r in await gate.waiting() if root_of[r.group_no] == root and r.kind is kind]
-            if fresh and (count := await _decide_batch(gate, version, network, _first(fresh), now=now, rules=rules)):
+            if fresh and (count := await _decide_fresh(gate, version, network, fresh, now=now, rules=rules)):
                 return count
     return 0
 
@@ -65,49 +76,92 @@ def _first(waiting: Sequence[WaitingRequest]) -> list[WaitingRequest]:
     return list(first.values())
 
 
-async def _decide_batch(
+async def _decide_fresh(
     gate: Gate,
     version: GridVersion,
     network: Network,
-    batch: Sequence[WaitingRequest],
+    fresh: Sequence[WaitingRequest],
     *,
     now: datetime,
     rules: NegotiationSettings,
 ) -> int:
-    """Decide on those of a batch that are due, and write it; gives how many."""
-    kind = batch[0].kind
+    """Decide on those requests of one kind in one tree that are due, and write it; gives how many."""
+    reasons = turned_down(fresh, now)
+    fresh = [r for r in fresh if r.request_no in reasons or r.consent is None or not r.consent.is_awaited(now)]
+    if not fresh:
+        return 0
+    kind = fresh[0].kind
     tables = await gate.capacities(len(network.groups), now)
     if not tables:
         return 0  # there is no forecast to answer with: they wait for the first cycle
     table = tables.get(kind)
     direction = DIRECTION_OF.get(kind)
     room = None if direction is None else await gate.headroom(direction, now)
-    situation = None
-    if table is not None and direction is not None and room is not None:
-        situation = situation_of(network, table, room, direction, now)
-        batch = [r for r in batch if rules.is_due(r.received_at, now) or _is_small(situation, r, rules)]
+    if table is None or direction is None or room is None:
+        batch, why = _first(fresh), _why_undecidable(kind, table)
+        return await _refuse(gate, version, batch, table, {r.request_no: why for r in batch}, now=now, rules=rules)
+    if reasons:
+        batch = _first([r for r in fresh if r.request_no in reasons])
+        return await _refuse(gate, version, batch, table, reasons, now=now, rules=rules)
+    situation = situation_of(network, table, room, direction, now)
+    await _ask_operator(gate, situation, fresh, now=now, rules=rules)
+    open_ = [r for r in fresh if _consent_of(situation, r, rules) is None]
+    due = {r.request_no for r in fresh if rules.is_due(r.received_at, now)}
+    had_w = await gate.instant(kind, rules.gate_opened_at(now)) if len(due) < len(fresh) else {}
+    batch = [r for r in _first(open_) if r.request_no in due or _is_small(situation, r, had_w, rules)]
     if not batch:
         return 0
     async with gate.decide(now, {"order": rules.order.value}) as writer:
         await writer.rests_on(version)
-        if situation is None:
-            await _refuse_all(writer, batch, table, _why_undecidable(kind, table), now)
-        else:
-            await _write(writer, decide_batch(situation, batch, rules.order), now)
-        await writer.finish({"requests": [r.request_no for r in batch], "kind": kind.value}, {})
+        await _write(writer, decide_batch(situation, batch, rules.order), due, now)
+        await writer.finish(_summary(batch), {})
     return len(batch)
 
 
-def _is_small(situation: Situation, request: WaitingRequest, rules: NegotiationSettings) -> bool:
-    """Whether it gives back, or asks for so little that it need not wait for the gate."""
+def _summary(batch: Sequence[WaitingRequest]) -> JsonObject:
+    return {"requests": [r.request_no for r in batch], "kind": batch[0].kind.value}
+
+
+def _consent_of(situation: Situation, request: WaitingRequest, rules: NegotiationSettings) -> float | None:
+    """What a request asks for beyond what is held [W], where an operator has to be asked about it first."""
+    if request.consent is not None:
+        return None
     contract_w = float(situation.network.contracted_w(situation.direction)[request.group_no])
-    more_w = asked_over(request, situation.window) - situation.held_w[request.group_no]
-    return bool(np.nanmax(more_w, initial=0.0) <= rules.instant_fraction * contract_w)
+    rise_w = _rise_w(situation, request, at_most_w=contract_w)
+    return rise_w if rules.needs_consent(rise_w, contract_w) else None
 
 
-async def _write(writer: RequestWriter, decided: DecidedBatch, now: datetime) -> None:
+async def _ask_operator(
+    gate: Gate, situation: Situation, fresh: Sequence[WaitingRequest], *, now: datetime, rules: NegotiationSettings
+) -> None:
+    until = now + timedelta(seconds=rules.consent_wait_s)
+    for request in fresh:
+        rise_w = _consent_of(situation, request, rules)
+        if rise_w is not None:
+            await gate.defer(request.request_no, now, {"until": until.isoformat(), "rise_w": round(rise_w, 1)})
+
+
+def _rise_w(situation: Situation, request: WaitingRequest, at_most_w: float = np.inf) -> float:
+    """The most that a request asks for beyond what is held, in any quarter [W]."""
+    asked_w = np.minimum(asked_over(request, situation.window), at_most_w)
+    return float(np.nanmax(asked_w - situation.held_w[request.group_no], initial=0.0))
+
+
+def _is_small(
+    situation: Situation, request: WaitingRequest, had_w: Mapping[int, float], rules: NegotiationSettings
+) -> bool:
+    """Whether it gives back, or asks for so little that it need not wait, with what was had so since the last gate."""
+    contract_w = float(situation.network.contracted_w(situation.direction)[request.group_no])
+    left_w = instant_left_w(np.array(contract_w), np.array(had_w.get(request.group_no, 0.0)), rules.instant_fraction)
+    return _rise_w(situation, request) <= float(left_w)
+
+
+async def _write(writer: RequestWriter, decided: DecidedBatch, due: Collection[int], now: datetime) -> None:
     for i, request in enumerate(decided.batch):
-        await writer.outcome(_outcome(decided, i, request), now)
+        outcome = _outcome(decided, i, request)
+        if request.request_no not in due:
+            outcome = replace(outcome, detail={**outcome.detail, "instant_w": _gained_w(decided, i, request)})
+        await writer.outcome(outcome, now)
     await _reserve(writer, decided, now)
     await writer.capacities(decided.table, decided.groups)
     await _answer(writer, decided.batch)
@@ -123,6 +177,12 @@ async def _reserve(writer: RequestWriter, decided: DecidedBatch, now: datetime) 
     given_w = element_load_w(more_w, network.parent, network.element[groups], phase_share[groups])
     room_w = situation.headroom_w - element_load_w(held_w, network.parent, network.element, phase_share)
     await writer.reserve(situation.direction, situation.window, room_w, given_w, now)
+
+
+def _gained_w(decided: DecidedBatch, i: int, request: WaitingRequest) -> float:
+    """The most that a request was given beyond what was held, in any quarter [W]."""
+    gained_w = decided.table.capacity_w[i] - decided.situation.held_w[request.group_no]
+    return round(float(gained_w.max(initial=0.0)), 1)
 
 
 def _outcome(decided: DecidedBatch, i: int, request: WaitingRequest) -> RequestOutcome:
@@ -182,23 +242,41 @@ def _why_undecidable(kind: ForecastKind, table: CapacityTable | None) -> str:
     return "there is no forecast yet" if table is None else "there is no headroom yet"
 
 
-async def _refuse_all(
-    writer: RequestWriter, batch: Sequence[WaitingRequest], table: CapacityTable | None, reason: str, now: datetime
-) -> None:
-    for request in batch:
-        nothing = np.full(1, np.nan)
-        outcome = RequestOutcome(
-            request=request, step=Status.REFUSED.value, reason=reason, detail={}, first_quarter=request.first_quarter,
-            granted_w=nothing, returned_w=nothing,
-        )  # fmt: skip
-        await writer.outcome(outcome, now)
-    if table is not None:
-        groups = [r.group_no for r in batch]
-        same = CapacityTable(
-            kind=table.kind, steps=table.steps, capacity_w=table.capacity_w[groups], bound_by=table.bound_by[groups]
-        )
-        await writer.capacities(same, groups)
-        await _answer(writer, batch)
+async def _refuse(
+    gate: Gate,
+    version: GridVersion,
+    batch: Sequence[WaitingRequest],
+    table: CapacityTable | None,
+    reasons: Mapping[int, str],
+    *,
+    now: datetime,
+    rules: NegotiationSettings,
+) -> int:
+    """Refuse a batch without sharing anything out: each is told again what holds."""
+    async with gate.decide(now, {"order": rules.order.value}) as writer:
+        await writer.rests_on(version)
+        for request in batch:
+            await writer.outcome(_refusal(request, reasons[request.request_no]), now)
+        if table is not None:
+            groups = [r.group_no for r in batch]
+            same = CapacityTable(
+                kind=table.kind,
+                steps=table.steps,
+                capacity_w=table.capacity_w[groups],
+                bound_by=table.bound_by[groups],
+            )
+            await writer.capacities(same, groups)
+            await _answer(writer, batch)
+        await writer.finish({**_summary(batch), UNSHARED: True}, {})
+    return len(batch)
+
+
+def _refusal(request: WaitingRequest, reason: str) -> RequestOutcome:
+    nothing = np.full(1, np.nan)
+    return RequestOutcome(
+        request=request, step=Status.REFUSED.value, reason=reason, detail={}, first_quarter=request.first_quarter,
+        granted_w=nothing, returned_w=nothing,
+    )  # fmt: skip
 
 
 async def _answer(writer: RequestWriter, batch: Sequence[WaitingRequest]) -> None:

@@ -15,6 +15,7 @@ from ampacity.timegrid import Window, quarter_at
 
 DIRECTION_OF = {kind: direction for direction, kind in KIND_OF.items()}
 
+UNSHARED = "refused_as_they_stand"  # in the summary of a decision that shared nothing out
 LEAST_GRANT_W = 70.0  # 0.1 A on three phases, the smallest step of a message
 
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from ampacity.allocation import RULE_VERSION, Order
 from ampacity.errors import NotReady
 from ampacity.network import Direction, ForecastKind, Network
-from ampacity.operations.batch import DIRECTION_OF, DecidedBatch, decide_batch, situation_of
+from ampacity.operations.batch import DIRECTION_OF, UNSHARED, DecidedBatch, decide_batch, situation_of
 from ampacity.operations.decide import KIND_OF, Before, Outlook, decide
 from ampacity.operations.emergency import lowered
 from ampacity.operations.override import Moved, shared_again
@@ -184,7 +184,7 @@ async def _request_table(
     room = None if direction is None else await _room(record, direction, records)
     if table is None:
         return (None, groups), None
-    if direction is None or room is None:
+    if direction is None or room is None or record.summary.get(UNSHARED):
         same = CapacityTable(
             kind=kind,
             steps=table.steps,

@@ -1,6 +1,6 @@
 """How a publication cycle works; the sections `forecast` and `cycle` of the settings."""
 
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 import msgspec
 
@@ -95,15 +95,36 @@ class NegotiationSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unkn
     gate_s: float = 0.0
     """Requests are collected for so long and decided together [s], counted from midnight UTC; 0: at once."""
     instant_fraction: float = 0.05
-    """Asking for no more than this part of the contract, and giving back, need not wait for the gate."""
+    """Asking for no more than this part of the contract (in all until the next gate) and giving back do not wait."""
     order: Order = Order.FAIR
     """`fair`: by the filling; `first_come`: in the order of arrival, from what nobody holds."""
+    consent_above_w: float = 0.0
+    """An operator is asked before a request for so much more than is held [W] is decided; 0: none is."""
+    consent_above_fraction: float = 0.0
+    """The same, as a part of the group's contract; 0: none is asked."""
+    consent_wait_s: float = 900.0
+    """How long an operator may take to answer [s]; then the rule decides."""
 
     def __post_init__(self) -> None:
         if not 0 <= self.gate_s <= 86_400:
             raise ValueError(f"gate_s is {self.gate_s}, must be from 0 to 86400")
         if not 0 <= self.instant_fraction <= 1:
             raise ValueError(f"instant_fraction is {self.instant_fraction}, must be from 0 to 1")
+        if self.consent_above_w < 0:
+            raise ValueError(f"consent_above_w is {self.consent_above_w}, must be 0 or more")
+        if not 0 <= self.consent_above_fraction <= 1:
+            raise ValueError(f"consent_above_fraction is {self.consent_above_fraction}, must be from 0 to 1")
+        if not 0 < self.consent_wait_s <= 86_400:
+            raise ValueError(f"consent_wait_s is {self.consent_wait_s}, must be above 0 and at most 86400")
+
+    def gate_opened_at(self, now: datetime) -> datetime:
+        """When the last gate closed and the one that is open now was opened."""
+        return datetime.fromtimestamp(now.timestamp() // self.gate_s * self.gate_s, UTC) if self.gate_s else now
+
+    def needs_consent(self, more_w: float, contract_w: float) -> bool:
+        """Whether an operator is asked before so much more than is held is decided."""
+        bounds_w = (self.consent_above_w, self.consent_above_fraction * contract_w)
+        return any(0 < bound_w < more_w for bound_w in bounds_w)
 
     def is_due(self, received_at: datetime, now: datetime) -> bool:
         """Whether a gate has closed since a request was received."""

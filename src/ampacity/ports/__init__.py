@@ -21,6 +21,8 @@ from ampacity.ports.records import (
     StoredCapacities,
 )
 from ampacity.ports.requests import (
+    AskedConsent,
+    Consent,
     Emergency,
     EmergencyWriter,
     Gate,
@@ -36,6 +38,7 @@ from ampacity.ports.weather_log import FetchLog, WeatherFetch
 __all__ = [
     "NOTHING_TOLD",
     "AnswerCounts",
+    "AskedConsent",
     "Away",
     "AwayGroups",
     "BrokenLink",
@@ -43,6 +46,7 @@ __all__ = [
     "ChainHead",
     "Clock",
     "ConnectedPeers",
+    "Consent",
     "Counterpart",
     "CycleRecord",
     "CycleStore",

@@ -28,6 +28,35 @@ class Held:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Consent:
+    """That an operator was asked about a request: until when, and the answer, None where there is none yet."""
+
+    until: datetime
+    is_given: bool | None
+    reason: str
+
+    def is_awaited(self, now: datetime) -> bool:
+        """Whether the request waits for an answer; after its time the rule decides."""
+        return self.is_given is None and now < self.until
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AskedConsent:
+    """A request that waits for an operator, as a person reads it; `rise_w` is the most that it asks for in addition."""
+
+    request_no: int
+    request_id: str
+    provider_id: str
+    group_id: str
+    kind: ForecastKind
+    received_at: datetime
+    first_quarter: int
+    wanted_w: Floats
+    rise_w: float
+    until: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class WaitingRequest:
     """A provider's request that waits for a decision: `wanted_w` (quarters,) [W], NaN where nothing is asked."""
 
@@ -39,6 +68,11 @@ class WaitingRequest:
     first_quarter: int
     wanted_w: Floats
     repeats: tuple[str, ...] = ()  # further ids under which it came, to be answered as well
+    consent: Consent | None = None  # of an operator, where one was asked
+
+    @property
+    def end_quarter(self) -> int:
+        return self.first_quarter + len(self.wanted_w)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,6 +134,14 @@ class Gate(Protocol):
 
     async def waiting(self) -> Sequence[WaitingRequest]: ...
 
+    async def instant(self, kind: ForecastKind, since: datetime) -> Mapping[int, float]:
+        """What groups were given without waiting for a gate since a time [W], by the group's number."""
+        ...
+
+    async def defer(self, request_no: int, at: datetime, detail: JsonObject) -> None:
+        """Ask an operator about a request; `detail` says until when."""
+        ...
+
     async def headroom(self, direction: Direction, made_before: datetime) -> tuple[Window, Floats] | None:
         """Headroom of the newest cycle [W], (E, 3, T) over its window; None where there is no cycle."""
         ...
@@ -122,6 +164,19 @@ class RequestStore(Protocol):
 
     async def follow(self, at: datetime) -> int:
         """Note what has happened to decided requests by now: published, active, released, expired; gives how many."""
+        ...
+
+    async def for_consent(self, at: datetime) -> Sequence[AskedConsent]:
+        """What waits for an operator, the most urgent first."""
+        ...
+
+    async def answer_consent(self, request_no: int, *, is_given: bool, who: str, reason: str, at: datetime) -> str:
+        """Note an operator's answer; gives the group's id.
+
+        Raises:
+            NotFound: there is no such request.
+            Conflict: no operator was asked, or it was answered or decided already.
+        """
         ...
 
     async def emergencies(self, at: datetime) -> Sequence[Emergency]:

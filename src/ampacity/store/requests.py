@@ -9,7 +9,17 @@ import numpy as np
 
 from ampacity.errors import Conflict, NotFound
 from ampacity.network import PHASES, Direction, ForecastKind
-from ampacity.ports import CapacityTable, Emergency, Floats, Held, JsonObject, RequestOutcome, WaitingRequest
+from ampacity.ports import (
+    AskedConsent,
+    CapacityTable,
+    Consent,
+    Emergency,
+    Floats,
+    Held,
+    JsonObject,
+    RequestOutcome,
+    WaitingRequest,
+)
 from ampacity.store.decisions import PostgresDecision, join_capacities, open_decision
 from ampacity.store.pool import Connection, Pool
 from ampacity.store.sql import sql
@@ -41,6 +51,34 @@ class PostgresRequests:
 
     async def emergencies(self, at: datetime) -> Sequence[Emergency]:
         return [Emergency(**r) for r in await self._pool.fetch(sql("running_emergencies"), at)]
+
+    async def for_consent(self, at: datetime) -> Sequence[AskedConsent]:
+        return [
+            AskedConsent(
+                request_no=r["request_no"], request_id=r["request_id"], provider_id=r["provider_id"],
+                group_id=r["group_id"], kind=ForecastKind(r["kind"]), received_at=r["received_at"],
+                first_quarter=r["first_quarter"], wanted_w=np.frombuffer(r["wanted_w"], _FLOAT), rise_w=r["rise_w"],
+                until=r["until"],
+            )
+            for r in await self._pool.fetch(sql("requests_for_consent"), at)
+        ]  # fmt: skip
+
+    async def answer_consent(self, request_no: int, *, is_given: bool, who: str, reason: str, at: datetime) -> str:
+        async with self._pool.acquire() as connection, connection.transaction():
+            await connection.execute(sql("lock_negotiation"))  # nobody decides on it meanwhile
+            row = await connection.fetchrow(sql("consent_state"), request_no)
+            if row is None:
+                raise NotFound(f"there is no request {request_no}")
+            if not row["is_asked"]:
+                raise Conflict(f"request {request_no} does not wait for an operator")
+            if row["answered"] is not None:
+                raise Conflict(f"request {request_no} was {row['answered']} already")
+            if row["until"] <= at:
+                raise Conflict(f"request {request_no} waited until {row['until'].isoformat()}: the rule decides now")
+            step = "approved" if is_given else "rejected"
+            await connection.execute(sql("add_request_event"), request_no, step, at, None, reason, {"who": who})
+            group_id: str = row["group_id"]
+            return group_id
 
     async def outcome_of(self, request_id: str) -> tuple[str, str]:
         """What a request came to, and why.
@@ -93,7 +131,15 @@ def waiting_request(row: asyncpg.Record) -> WaitingRequest:
         first_quarter=row["first_quarter"],
         wanted_w=np.frombuffer(row["wanted_w"], _FLOAT),
         repeats=tuple(row["repeats"]),
+        consent=_consent(row),
     )
+
+
+def _consent(row: asyncpg.Record) -> Consent | None:
+    until = row.get("consent_until")
+    if until is None:
+        return None
+    return Consent(until=until, is_given=row["consent_given"], reason=row["consent_reason"])
 
 
 class PostgresGate:
@@ -108,6 +154,13 @@ class PostgresGate:
 
     async def waiting(self) -> Sequence[WaitingRequest]:
         return [waiting_request(r) for r in await self._connection.fetch(sql("undecided_requests"))]
+
+    async def instant(self, kind: ForecastKind, since: datetime) -> Mapping[int, float]:
+        rows = await self._connection.fetch(sql("had_at_once"), since, kind.value)
+        return {r["group_no"]: r["had_w"] for r in rows}
+
+    async def defer(self, request_no: int, at: datetime, detail: JsonObject) -> None:
+        await self._connection.execute(sql("add_request_event"), request_no, "deferred", at, None, "", detail)
 
     async def headroom(self, direction: Direction, made_before: datetime) -> tuple[Window, Floats] | None:
         rows = await self._connection.fetch(sql("newest_headroom_blocks"), made_before, direction.value)

@@ -21,18 +21,54 @@ select pg_advisory_xact_lock_shared(4170211502);
 select pg_try_advisory_xact_lock(417021151, $1);
 
 -- name: undecided_requests
--- Requests that wait for a decision, in the order in which they came.
+-- Requests that wait for a decision, in the order in which they came, those that wait for an operator last.
 select r.request_no, r.provider_no, r.group_no, r.kind, r.request_id, r.received_at, r.first_quarter, r.quarters, r.wanted_w,
+    (d.detail ->> 'until')::timestamptz as consent_until, a.step = 'approved' as consent_given,
+    coalesce(a.reason, '') as consent_reason,
     array(
         select p.request_id from request_repeat p where p.request_no = r.request_no order by p.recorded_at, p.request_id
     ) as repeats
 from capacity_request r
+left join request_event d on d.request_no = r.request_no and d.step = 'deferred'
+left join request_event a on a.request_no = r.request_no and a.step in ('approved', 'rejected')
 where not exists (
     select from request_event e
     where e.request_no = r.request_no and e.step in ('granted', 'partly', 'refused', 'returned')
 )
-order by r.request_no
+order by d.step is not null and a.step is null, r.request_no
 limit 1000;
+
+-- name: requests_for_consent
+-- Requests that wait for an operator's yes or no at $1, the most urgent first.
+select r.request_no, r.request_id, p.provider_id, g.group_id, r.kind, r.received_at, r.first_quarter, r.quarters,
+    r.wanted_w, (d.detail ->> 'until')::timestamptz as until, (d.detail ->> 'rise_w')::double precision as rise_w
+from request_event d
+join capacity_request r using (request_no)
+join provider p using (provider_no)
+join capacity_group g using (group_no)
+where d.step = 'deferred' and (d.detail ->> 'until')::timestamptz > $1
+    and not exists (
+        select from request_event e
+        where e.request_no = d.request_no
+            and e.step in ('approved', 'rejected', 'granted', 'partly', 'refused', 'returned')
+    )
+order by until, r.request_no;
+
+-- name: consent_state
+-- Whether a request waits for an operator, and what became of it.
+select d.step is not null as is_asked, (d.detail ->> 'until')::timestamptz as until, g.group_id,
+    (
+        select e.step::text
+        from request_event e
+        where e.request_no = r.request_no
+            and e.step in ('approved', 'rejected', 'granted', 'partly', 'refused', 'returned')
+        order by e.event_no
+        limit 1
+    ) as answered
+from capacity_request r
+join capacity_group g using (group_no)
+left join request_event d on d.request_no = r.request_no and d.step = 'deferred'
+where r.request_no = $1;
 
 -- name: newest_headroom_blocks
 -- Headroom of the newest cycle, emergency or override at once made at or before $1.
@@ -48,6 +84,14 @@ where h.direction = $2
         limit 1
     )
 order by h.first_no;
+
+-- name: had_at_once
+-- What was given without waiting for a gate since $1, by group: the most of each request, added up.
+select r.group_no, sum((e.detail ->> 'instant_w')::double precision) as had_w
+from request_event e
+join capacity_request r using (request_no)
+where e.at >= $1 and e.detail ? 'instant_w' and r.kind = $2
+group by r.group_no;
 
 -- name: add_request_event
 insert into request_event (request_no, step, at, decision_id, reason, detail) values ($1, $2, $3, $4, $5, $6);
