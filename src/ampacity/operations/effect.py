@@ -58,8 +58,9 @@ async def effect_of(
         window = Window(block.steps.first, block.steps.count * block.steps.quarters)
         kept: dict[int, list[KeptCapacity]] = {g: [] for g in groups}
         for k in await views.kept_capacities(list(groups), block.kind, since, record.made_at):
-            if k.decision_id < record.decision_id:
-                kept[k.group_no].append(k)
+            if k.decision_id == record.decision_id:
+                break  # they come in the order of the chain
+            kept[k.group_no].append(k)
         for g, after_w in zip(groups, block.capacity_w, strict=True):
             before_w, _ = in_force(kept[g], window)
             effects.append(_effect(network, block.kind, g, before_w, np.repeat(after_w, block.steps.quarters)))

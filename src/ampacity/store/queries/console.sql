@@ -95,19 +95,21 @@ select a.decision_id, d.kind as decision_kind, d.made_at, g.group_no, a.first_qu
     substring(a.capacity_w from (g.group_no - a.first_no) * a.steps * 4 + 1 for a.steps * 4) as capacity_w,
     substring(a.bound_by from (g.group_no - a.first_no) * a.steps * 4 + 1 for a.steps * 4) as bound_by
 from decision d
+join decision_chain c using (decision_id)
 join allocation_block a using (decision_id)
 join unnest($1::int[]) as g (group_no) on g.group_no >= a.first_no and g.group_no < a.first_no + a.subjects
 where d.made_at >= $3 and d.made_at <= $4 and a.kind = $2
-order by d.decision_id;
+order by c.seq;
 
 -- name: element_headroom
 -- One element's headroom in the decisions made in [$3, $4], oldest first.
 select d.made_at, h.first_quarter, h.steps,
     substring(h.headroom_w from ($2::int - h.first_no) * 3 * h.steps * 4 + 1 for 3 * h.steps * 4) as headroom_w
 from decision d
+join decision_chain c using (decision_id)
 join headroom_block h using (decision_id)
 where h.direction = $1 and d.made_at >= $3 and d.made_at <= $4 and h.first_no <= $2 and h.first_no + h.subjects > $2
-order by d.decision_id;
+order by c.seq;
 
 -- name: console_messages
 select o.message_id, o.decision_id, d.kind as decision_kind, o.kind, o.group_no, g.group_id, p.provider_id, d.made_at,

@@ -79,7 +79,7 @@ select d.decision_id
 from decision d
 join decision_chain c using (decision_id)
 where d.kind in ('cycle', 'emergency', 'override') and c.seq <= $1 and d.made_at <= $2
-order by d.made_at desc, c.seq desc
+order by c.seq desc
 limit 1;
 
 -- name: broken_links

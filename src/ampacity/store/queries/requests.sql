@@ -71,7 +71,7 @@ left join request_event d on d.request_no = r.request_no and d.step = 'deferred'
 where r.request_no = $1;
 
 -- name: newest_headroom_blocks
--- Headroom of the newest cycle, emergency or override at once made at or before $1.
+-- Headroom of the newest cycle, emergency or override at once made at or before $1: newest by the chain, as capacities are.
 select h.direction, h.first_no, h.subjects, h.first_quarter, h.steps, h.headroom_w
 from headroom_block h
 where h.direction = $2
@@ -80,7 +80,7 @@ where h.direction = $2
         from decision d
         join decision_chain c using (decision_id)
         where d.kind in ('cycle', 'emergency', 'override') and d.made_at <= $1
-        order by d.made_at desc, c.seq desc
+        order by c.seq desc
         limit 1
     )
 order by h.first_no;
@@ -120,7 +120,7 @@ from (
     from decision d
     join decision_chain c using (decision_id)
     where d.kind in ('cycle', 'emergency', 'override') and d.made_at <= $1
-    order by d.made_at desc, c.seq desc
+    order by c.seq desc
     limit 1
 ) as base,
     unnest($3::int[], $4::smallint[], $5::int[], $6::double precision[], $7::double precision[])
