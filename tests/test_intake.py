@@ -106,6 +106,26 @@ def test_the_order_of_the_columns_is_free(folder):
     assert read_folder(folder).measurements.load_w[1, 0].tolist() == [100, -200]
 
 
+def test_a_contract_may_say_all_or_nothing_and_need_not(folder):
+    lines = GROUPS.splitlines()
+    (folder / "groups.csv").write_text(
+        "\n".join([lines[0] + ",all_or_nothing", lines[1] + ",true", lines[2] + ",", ""]), encoding="utf-8"
+    )
+
+    assert [g.all_or_nothing for g in read_folder(folder).network.groups] == [True, False]
+
+
+def test_all_or_nothing_is_true_or_false(folder):
+    lines = GROUPS.splitlines()
+    (folder / "groups.csv").write_text(
+        "\n".join([lines[0] + ",all_or_nothing", lines[1] + ",maybe", lines[2] + ",false", ""]), encoding="utf-8"
+    )
+
+    [fault] = faults_of(folder)
+    assert "all_or_nothing" in fault
+    assert "must be true, false or empty ('maybe')" in fault
+
+
 def test_numbers_as_names_keep_their_zeros(folder):
     for path in folder.glob("*.csv"):
         path.write_text(path.read_text().replace("\nc,", "\n007,").replace(",c,", ",007,"))

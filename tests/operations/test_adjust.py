@@ -10,12 +10,14 @@ import pytest
 
 from ampacity.errors import Conflict
 from ampacity.forecasting import ForecastSettings
-from ampacity.network import Direction, ForecastKind
+from ampacity.network import Direction, ForecastKind, Network
 from ampacity.operations.adjust import decide_waiting
 from ampacity.operations.cycle import CyclePorts, run_cycle
+from ampacity.operations.replay import replay
 from ampacity.operations.settings import CycleSettings
 from ampacity.operations.take_in import take_in
 from ampacity.store.postgres import PostgresCycles, PostgresGrid
+from ampacity.store.records import PostgresRecords
 from ampacity.store.requests import PostgresRequests
 from ampacity.store.usage import UsageStore
 from ampacity.timegrid import Window, quarter_at
@@ -93,6 +95,30 @@ async def test_more_than_the_cable_carries_is_refused_with_the_element_that_bind
     assert steps == [(NORTH, "partly"), (NORTH, "refused"), (HARBOUR, "partly")]
     assert "cable c1 carries no more" in (await bench.story())[1][2]
     assert ((await bench.capacity_w())[:2, :4] >= before_w[:2, :4]).all()
+
+
+async def test_a_contract_may_say_all_or_nothing(bench, given):
+    groups = [replace(g, all_or_nothing=g.group_id == "north-c1") for g in given.network.groups]
+    tight = (await bench.on.grid.network()).elements
+    await take_in(
+        replace(given, network=Network.of(tight, groups, given.network.providers)), grid=bench.on.grid, now=AT
+    )
+    before_w = await bench.capacity_w()
+    await bench.ask(NORTH, 40_000)
+    await bench.ask(HARBOUR, 40_000)
+    await bench.decide()
+    little_w = float(before_w[NORTH, :4].max()) + 10
+    await bench.ask(HARBOUR, 0)
+    await bench.ask(NORTH, little_w)
+    await bench.decide()
+
+    story = await bench.story()
+    north, harbour = ([(s, why) for g, s, why in story if g == n] for n in (NORTH, HARBOUR))
+    assert north == [("refused", "it could be met only in part"), ("granted", "all that was asked for")]
+    assert harbour[0][0] == "partly"
+    assert ((await bench.capacity_w())[NORTH, :4] == np.floor(little_w)).all()
+    for row in await bench.pool.fetch("select decision_id from decision"):
+        assert (await replay(row["decision_id"], PostgresRecords(bench.pool))).is_equal
 
 
 async def test_what_one_gives_back_another_may_have(bench):

@@ -17,10 +17,11 @@ COLUMNS = {
     ),
     "groups": (
         "group_id", "provider_id", "element_id", "phases", "contracted_import_w", "firm_import_w",
-        "contracted_export_w", "firm_export_w", "unit",
+        "contracted_export_w", "firm_export_w", "unit", "all_or_nothing",
     ),
     "providers": ("provider_id", "name"),
 }  # fmt: skip
+OPTIONAL = {"groups": ("all_or_nothing",)}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,6 +79,13 @@ class _Row:
         self.fault(column, f"must be one of {', '.join(choice.value for choice in choices)}")
         return next(iter(choices)).value
 
+    def is_true(self, column: str) -> bool:
+        """Whether an optional cell says true; false where it is empty or not there."""
+        text = self.cells.get(column, "").lower()
+        if text not in {"", "true", "false"}:
+            self.fault(column, "must be true, false or empty")
+        return text == "true"
+
 
 def read_grid(folder: Path, faults: FaultList) -> Grid:
     """The records of the three tables; with faults noted, the records are only good for finding more of them."""
@@ -121,7 +129,7 @@ def orphans(elements: Iterable[Element]) -> Iterator[Element]:
 
 
 def _rows(folder: Path, table: str, faults: FaultList) -> list[_Row] | None:
-    source = find_source(folder, table, COLUMNS[table], faults)
+    source = find_source(folder, table, COLUMNS[table], faults, optional=OPTIONAL.get(table, ()))
     if source is None:
         if not any(folder.glob(f"{table}.*")):
             faults.add(Place(file=f"{table}.csv"), "is missing")
@@ -163,6 +171,7 @@ def _group(row: _Row) -> Group:
         contracted_export_w=row.number_of("contracted_export_w"),
         firm_export_w=row.number_of("firm_export_w"),
         unit=PowerUnit(row.one_of("unit", PowerUnit)),
+        all_or_nothing=row.is_true("all_or_nothing"),
     )
 
 

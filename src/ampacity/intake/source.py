@@ -35,10 +35,13 @@ class Source:
         return self.path.suffix == ".parquet"
 
 
-def find_source(folder: Path, table: str, columns: Sequence[str], faults: FaultList) -> Source | None:
+def find_source(
+    folder: Path, table: str, columns: Sequence[str], faults: FaultList, *, optional: Sequence[str] = ()
+) -> Source | None:
     """The file of a table with its header checked; None where it is not there.
 
     A missing, unknown or repeated column is noted as a fault; with a missing one the file cannot be read: None.
+    Those of `columns` that are `optional` may be missing.
     """
     found = [path for suffix in SUFFIXES if (path := folder / f"{table}{suffix}").is_file()]
     if not found:
@@ -48,12 +51,14 @@ def find_source(folder: Path, table: str, columns: Sequence[str], faults: FaultL
     for other in found[1:]:
         faults.add(place, f"{other.name} is there too: keep one of them")
     given = _header(path, place, faults)
-    if given is None or not _header_suits(given, columns, place, faults):
+    if given is None or not _header_suits(given, columns, optional, place, faults):
         return None
     return Source(path=path, place=place, columns=tuple(given))
 
 
-def _header_suits(given: Sequence[str], columns: Sequence[str], place: Place, faults: FaultList) -> bool:
+def _header_suits(
+    given: Sequence[str], columns: Sequence[str], optional: Sequence[str], place: Place, faults: FaultList
+) -> bool:
     """Whether every column is there once; notes what is missing, unknown or repeated."""
     row = None if place.row_word == "row" else -1
     for name in dict.fromkeys(given):
@@ -61,7 +66,7 @@ def _header_suits(given: Sequence[str], columns: Sequence[str], place: Place, fa
             faults.add(place, f"the column {name!r} is unknown, there may be {', '.join(columns)}", row=row)
         elif given.count(name) > 1:
             faults.add(place, f"the column {name!r} is there {given.count(name)} times", row=row)
-    missing = [name for name in columns if name not in given]
+    missing = [name for name in columns if name not in given and name not in optional]
     for name in missing:
         faults.add(place, f"the column {name!r} is missing", row=row)
     return not missing and len(set(given)) == len(given)

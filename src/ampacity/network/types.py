@@ -59,7 +59,7 @@ class Element:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Group:
-    """A capacity group: one provider's connections behind one element."""
+    """A capacity group: one provider's connections behind one element, and what its contract says."""
 
     group_id: GroupId
     provider_id: ProviderId
@@ -70,6 +70,7 @@ class Group:
     contracted_export_w: float
     firm_export_w: float
     unit: PowerUnit
+    all_or_nothing: bool = False  # a request is granted in full or refused
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -54,7 +54,7 @@ def _decide(situation: Situation, batch: Sequence[WaitingRequest], order: Order)
         Requests(
             group=np.array([r.group_no for r in batch], np.int64),
             wanted_w=np.stack([asked_over(r, situation.window) for r in batch]),
-            all_or_nothing=np.zeros(len(batch), bool),
+            all_or_nothing=np.array([network.groups[r.group_no].all_or_nothing for r in batch], bool),
         ),
         np.asarray(situation.held_w, np.float64),
         np.asarray(situation.headroom_w, np.float64),

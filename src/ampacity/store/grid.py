@@ -139,7 +139,7 @@ async def _write_elements(connection: Connection, known: _Known, elements: Seque
 async def _write_groups(connection: Connection, known: _Known, groups: Sequence[Group]) -> int:
     columns = [
         "group_no", "version", "provider_no", "element_no", "phases", "contracted_import_w", "firm_import_w",
-        "contracted_export_w", "firm_export_w", "unit",
+        "contracted_export_w", "firm_export_w", "unit", "all_or_nothing",
     ]  # fmt: skip
     rows = []
     for g in groups:
@@ -150,7 +150,7 @@ async def _write_groups(connection: Connection, known: _Known, groups: Sequence[
             (
                 known.groups[g.group_id], version + 1, known.providers[g.provider_id], known.elements[g.element_id],
                 _text(g.phases), g.contracted_import_w, g.firm_import_w, g.contracted_export_w, g.firm_export_w,
-                g.unit.value,
+                g.unit.value, g.all_or_nothing,
             )
         )  # fmt: skip
     await _copy(connection, "contract", columns, rows)
@@ -188,6 +188,7 @@ def _group(row: asyncpg.Record, element_ids: Sequence[str]) -> Group:
         contracted_export_w=row["contracted_export_w"],
         firm_export_w=row["firm_export_w"],
         unit=PowerUnit(row["unit"]),
+        all_or_nothing=row["all_or_nothing"],
     )
 
 

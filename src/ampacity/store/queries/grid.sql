@@ -8,7 +8,7 @@ order by element_no;
 -- name: grid_groups
 -- The contract in force of every group, by number.
 select group_no, group_id, provider_id, provider_no, element_no, phases, contracted_import_w, firm_import_w,
-    contracted_export_w, firm_export_w, unit, version
+    contracted_export_w, firm_export_w, unit, all_or_nothing, version
 from current_contract
 order by group_no;
 

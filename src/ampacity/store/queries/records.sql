@@ -41,7 +41,8 @@ order by v.element_no, v.version desc;
 -- name: grid_groups_at
 -- The contract that was in force of every group at a change, by number.
 select distinct on (c.group_no) c.group_no, g.group_id, p.provider_id, c.provider_no, c.element_no, c.phases,
-    c.contracted_import_w, c.firm_import_w, c.contracted_export_w, c.firm_export_w, c.unit, c.version
+    c.contracted_import_w, c.firm_import_w, c.contracted_export_w, c.firm_export_w, c.unit,
+    c.all_or_nothing, c.version
 from contract c
 join capacity_group g using (group_no)
 join provider p using (provider_no)
