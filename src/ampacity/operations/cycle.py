@@ -15,13 +15,14 @@ from ampacity.network.batches import tree_batches
 from ampacity.operations.bases import Bases
 from ampacity.operations.forecast import forecasts
 from ampacity.operations.forecast_plan import Plan, make_plan
+from ampacity.operations.lapse import lapsing
 from ampacity.operations.lend import needed
 from ampacity.operations.outlook import Gathered, Tally, kept_levels, room_of
 from ampacity.operations.settings import CycleSettings
 from ampacity.operations.settle_usage import settle_usage
 from ampacity.operations.settled_loads import GROUPS_AT_ONCE
 from ampacity.operations.stages import Stages
-from ampacity.operations.summary import summarise
+from ampacity.operations.summary import LAPSED, summarise
 from ampacity.operations.trees import TreeDecider, known_now
 from ampacity.ports import (
     ConnectedPeers,
@@ -87,7 +88,8 @@ async def _decide_slot(
     settings: JsonObject = {"cycle": msgspec.to_builtins(cycle), "risk": forecast.risk, "zone": forecast.zone.key}
     async with ports.cycles.decide_cycle(slot, holder, slot, settings) as writer:
         trees = tree_batches(plan.network, cycle.elements_at_once)
-        known = await known_now(plan, ports.cycles, ports.requests)
+        lapsed = await lapsing(plan, ports.grid, ports.cycles, ports.requests)
+        known = await known_now(plan, ports.cycles, ports.requests, lapsed)
         decider = TreeDecider(plan, trees, writer, stages, known)
         gathered, tally = Gathered(plan, trees, need_wh, need_cap_w), Tally()
         away = await decider.begin(ports.peers)
@@ -105,7 +107,10 @@ async def _decide_slot(
         finally:
             await decider.stop()
         await writer.rests_on(grid, need_wh, need_cap_w)
-        await writer.finish(summarise(plan, tally, decider.sums, away), stages.seconds)
+        for grant in lapsed:
+            await writer.lapse(grant.request_no, slot, f"unused for {cycle.lapse_quarters} quarter hours")
+        summary = summarise(plan, tally, decider.sums, away)
+        await writer.finish({**summary, LAPSED: [g.request_no for g in lapsed]}, stages.seconds)
 
 
 async def _needed(plan: Plan, ports: CyclePorts) -> Floats | None:

@@ -16,6 +16,7 @@ from ampacity.operations.decide import KIND_OF, Before, Outlook, decide
 from ampacity.operations.emergency import lowered
 from ampacity.operations.override import Moved, shared_again
 from ampacity.operations.settings import CycleSettings
+from ampacity.operations.summary import LAPSED
 from ampacity.ports import (
     AwayGroups,
     CapacityTable,
@@ -133,7 +134,10 @@ async def cycle_inputs(
         need_cap_w=None if record.need_cap_w is None else record.need_cap_w.reshape(-1, steps.count),
     )
     groups, known = len(network.groups), record.decisions_up_to
-    held = {d: await records.held_at(KIND_OF[d], groups, window, known) for d in Direction}
+    numbers = record.summary.get(LAPSED, [])
+    assert isinstance(numbers, Sequence)
+    lapsed = [int(str(n)) for n in numbers]
+    held = {d: await records.held_at(KIND_OF[d], groups, window, known, lapsed) for d in Direction}
     settings = msgspec.convert(record.settings["cycle"], CycleSettings)
     told = await records.capacities_at(groups, record.made_at, known)
     away = await records.away(record.decision_id, steps.count)

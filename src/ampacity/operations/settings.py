@@ -43,6 +43,8 @@ class CycleSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     """The most that a capacity rises from one cycle to the next, as a part of the contract; 1: no limit."""
     elements_at_once: int = 8192
     """Trees of the grid are decided in batches of so many elements; fewer need less memory, and change nothing else."""
+    lapse_quarters: int = 2
+    """A grant ends of which less than half was used in so many measured quarters, one after the other; 0: none does."""
     lease_s: float = 120.0
     """How long a server may work on a cycle before another one takes it over [s]."""
 
@@ -63,6 +65,7 @@ class CycleSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
             "cushion_fraction": 0 <= self.cushion_fraction <= 0.5,
             "rise_fraction": 0 < self.rise_fraction <= 1,
             "elements_at_once": self.elements_at_once > 0,
+            "lapse_quarters": 0 <= self.lapse_quarters <= 96,
             "lease_s": self.lease_s > 0,
         }
         for name, holds in rules.items():

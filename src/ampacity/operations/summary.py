@@ -10,6 +10,7 @@ from ampacity.operations.outlook import Tally, Tight
 from ampacity.ports import AwayGroups, JsonObject
 from ampacity.timegrid import moment_of
 
+LAPSED = "lapsed"  # in the summary of a cycle: the requests whose grants it ended
 NAMED = 20  # providers that are away, by name
 
 

@@ -21,6 +21,7 @@ from ampacity.operations.deliver import due
 from ampacity.operations.emergency import restrained
 from ampacity.operations.forecast import BlockForecast
 from ampacity.operations.forecast_plan import Plan
+from ampacity.operations.lapse import ended_of
 from ampacity.operations.limit_shifts import LimitShifts
 from ampacity.operations.outlook import Gathered, cycle_steps
 from ampacity.operations.stages import Stages
@@ -36,6 +37,7 @@ from ampacity.ports import (
     Held,
     Ints,
     RequestStore,
+    RunningGrant,
 )
 from ampacity.timegrid import Window
 
@@ -51,6 +53,7 @@ class Known:
     told: Mapping[ForecastKind, CapacityTable]
     imposed: Sequence[Emergency]
     away: AwayGroups | None = None
+    lapsed: Sequence[RunningGrant] = ()  # grants that the cycle ends: `held` is without them
 
     def of(self, batch: Batch) -> "Known":
         """What concerns a batch of trees, by the numbers that its elements and groups have there."""
@@ -92,15 +95,19 @@ async def audience_of(peers: ConnectedPeers) -> Audience:
     return Audience(connected=await peers.connected_providers(), insistent=await peers.told_each_cycle())
 
 
-async def known_now(plan: Plan, cycles: CycleStore, requests: RequestStore) -> Known:
+async def known_now(
+    plan: Plan, cycles: CycleStore, requests: RequestStore, lapsed: Sequence[RunningGrant] = ()
+) -> Known:
     """What was decided until now; what is decided while this is read is found by its place in the chain."""
     up_to = await cycles.chain_length()
     groups, window = len(plan.network.groups), Window(plan.origin, plan.cycle.horizon)
+    without = [g.request_no for g in lapsed]
     return Known(
         up_to=up_to,
-        held={d: await requests.held(KIND_OF[d], groups, window) for d in Direction},
+        held={d: await requests.held(KIND_OF[d], groups, window, without) for d in Direction},
         told=await cycles.newest_capacities(groups, plan.made_at),
         imposed=await requests.emergencies(plan.made_at),
+        lapsed=lapsed,
     )
 
 
@@ -224,8 +231,12 @@ class TreeDecider:
         for table in decided.tables:
             told_until = self._told_until[table.kind][rows]
             is_due = due(table, before.get(table.kind), told_until, batch.groups)
-            wanted = online & (insistent | is_due)
-            sent[table.kind.value] = await self._writer.send(table.kind, batch.groups[wanted].tolist())
+            ended = ended_of(self._known.lapsed, table.kind, batch.groups[online])
+            wanted = online & (insistent | is_due | np.isin(batch.groups, list(ended)))
+            others = [g for g in batch.groups[wanted].tolist() if g not in ended]
+            sent[table.kind.value] = await self._writer.send(table.kind, others)
+            for group_no, request_id in ended.items():
+                sent[table.kind.value] += await self._writer.send(table.kind, [group_no], correlation_id=request_id)
             held_back[table.kind.value] = int((online & ~wanted).sum())
         return Sums(sent=sent, held_back=held_back)
 
@@ -247,7 +258,8 @@ class TreeDecider:
         touched = await self._touched(cycles)
         if not touched:
             return 0
-        self._known = replace(await known_now(self._plan, cycles, requests), away=self._known.away)
+        known = await known_now(self._plan, cycles, requests, self._known.lapsed)
+        self._known = replace(known, away=self._known.away)
         async with self._writing:
             for batch in touched:
                 await self._writer.withdraw(batch.groups)

@@ -30,6 +30,7 @@ from ampacity.ports.requests import (
     RequestOutcome,
     RequestStore,
     RequestWriter,
+    RunningGrant,
     WaitingRequest,
 )
 from ampacity.ports.values import Clock, Floats, Ints, JsonObject, JsonValue, Steps, Subject
@@ -74,6 +75,7 @@ __all__ = [
     "RequestStore",
     "RequestWriter",
     "Requests",
+    "RunningGrant",
     "Series",
     "Steps",
     "StoredCapacities",

@@ -120,6 +120,10 @@ class DecisionWriter(Protocol):
         """
         ...
 
+    async def lapse(self, request_no: int, at: datetime, reason: str) -> None:
+        """End the grant of a request because it is not used."""
+        ...
+
     async def finish(self, summary: JsonObject, stages: Mapping[str, float]) -> None: ...
 
 

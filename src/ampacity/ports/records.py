@@ -1,6 +1,6 @@
 """Decisions as they were stored, to be read, computed again and checked."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
@@ -113,7 +113,11 @@ class DecisionRecords(Protocol):
         """Groups that a cycle over so many quarters planned with their fallback; None: there was none."""
         ...
 
-    async def held_at(self, kind: ForecastKind, groups: int, window: Window, decisions_up_to: int) -> Held: ...
+    async def held_at(
+        self, kind: ForecastKind, groups: int, window: Window, decisions_up_to: int, without: Collection[int] = ()
+    ) -> Held:
+        """What decided requests let groups hold at a place in the chain, but for the grants of those `without`."""
+        ...
 
     async def capacities_at(
         self, groups: int, made_before: datetime, decisions_up_to: int | None

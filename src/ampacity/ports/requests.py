@@ -1,6 +1,6 @@
 """What is asked for, what is held, and the gates at which that is decided."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from datetime import datetime
@@ -73,6 +73,22 @@ class WaitingRequest:
     @property
     def end_quarter(self) -> int:
         return self.first_quarter + len(self.wanted_w)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunningGrant:
+    """What a decided request lets its group hold: `held_w` (quarters,) [W], NaN where it says nothing."""
+
+    request_no: int
+    request_id: str
+    group_no: int
+    kind: ForecastKind
+    first_quarter: int  # in which it was decided
+    held_w: Floats
+
+    @property
+    def end_quarter(self) -> int:
+        return self.first_quarter + len(self.held_w)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -158,8 +174,12 @@ class Gate(Protocol):
 class RequestStore(Protocol):
     """What providers asked for."""
 
-    async def held(self, kind: ForecastKind, groups: int, window: Window) -> Held:
-        """What decided requests let groups hold in a window."""
+    async def held(self, kind: ForecastKind, groups: int, window: Window, without: Collection[int] = ()) -> Held:
+        """What decided requests let groups hold in a window, but for the grants of those `without`."""
+        ...
+
+    async def running_grants(self, quarter: int) -> Sequence[RunningGrant]:
+        """Grants that began before a quarter and reach beyond it."""
         ...
 
     async def follow(self, at: datetime) -> int:

@@ -146,6 +146,9 @@ class PostgresDecision:
             until[ForecastKind(row["kind"])][row["groups"]] = row["until_quarters"]
         return until
 
+    async def lapse(self, request_no: int, at: datetime, reason: str) -> None:
+        await self._connection.execute(sql("add_request_event"), request_no, "lapsed", at, self.decision_id, reason, {})
+
     async def finish(self, summary: JsonObject, stages: Mapping[str, float]) -> None:
         self.summary, self.stages = summary, stages
 

@@ -1,6 +1,6 @@
 """Stored decisions and what they rested on, read back as it was then."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 
 import asyncpg
@@ -99,8 +99,12 @@ class PostgresRecords:
             rows_w[told] = np.frombuffer(row[f"told_{direction.value}_w"], _FLOAT).reshape(-1, quarters)
         return AwayGroups(groups=groups, quarters=np.array(row["quarters"], np.int64), told_w=told_w)
 
-    async def held_at(self, kind: ForecastKind, groups: int, window: Window, decisions_up_to: int) -> Held:
-        rows = await self._pool.fetch(sql("running_outcomes"), kind.value, window.first, window.end, decisions_up_to)
+    async def held_at(
+        self, kind: ForecastKind, groups: int, window: Window, decisions_up_to: int, without: Collection[int] = ()
+    ) -> Held:
+        rows = await self._pool.fetch(
+            sql("running_outcomes"), kind.value, window.first, window.end, decisions_up_to, list(without)
+        )
         return lay_outcomes(rows, groups, window)
 
     async def capacities_at(

@@ -1,6 +1,6 @@
 """What providers asked for, and what it lets their groups hold."""
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime
 
@@ -18,6 +18,7 @@ from ampacity.ports import (
     Held,
     JsonObject,
     RequestOutcome,
+    RunningGrant,
     WaitingRequest,
 )
 from ampacity.store.decisions import PostgresDecision, join_capacities, open_decision
@@ -38,9 +39,21 @@ class PostgresRequests:
     def __init__(self, pool: Pool) -> None:
         self._pool = pool
 
-    async def held(self, kind: ForecastKind, groups: int, window: Window) -> Held:
-        rows = await self._pool.fetch(sql("running_outcomes"), kind.value, window.first, window.end, None)
+    async def held(self, kind: ForecastKind, groups: int, window: Window, without: Collection[int] = ()) -> Held:
+        rows = await self._pool.fetch(
+            sql("running_outcomes"), kind.value, window.first, window.end, None, list(without)
+        )
         return lay_outcomes(rows, groups, window)
+
+    async def running_grants(self, quarter: int) -> Sequence[RunningGrant]:
+        return [
+            RunningGrant(
+                request_no=r["request_no"], request_id=r["request_id"], group_no=r["group_no"],
+                kind=ForecastKind(r["kind"]), first_quarter=r["first_quarter"],
+                held_w=np.frombuffer(r["held_w"], _FLOAT),
+            )
+            for r in await self._pool.fetch(sql("running_grants"), quarter)
+        ]  # fmt: skip
 
     async def follow(self, at: datetime) -> int:
         async with self._pool.acquire() as connection, connection.transaction():

@@ -20,5 +20,5 @@ select distinct o.request_no, 'revoked'::request_step, $2::timestamptz, $1::bigi
 from request_outcome o
 where o.group_no = any ($4::int[]) and not o.is_return and o.kind = $5 and o.first_quarter + o.quarters > $6
     and not exists (
-        select from request_event e where e.request_no = o.request_no and e.step in ('expired', 'released', 'revoked')
+        select from request_event e where e.request_no = o.request_no and e.step in ('expired', 'released', 'revoked', 'lapsed')
     );

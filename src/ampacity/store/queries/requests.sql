@@ -1,12 +1,34 @@
 -- name: running_outcomes
 -- What decided requests of a kind let groups hold in quarters [$2, $3), in the order of the decisions; only
--- those up to $4 of the chain where that is given.
+-- those up to $4 of the chain where that is given.  Not what lapsed, by then or with the requests $5.
 select o.group_no, o.is_return, o.first_quarter, o.quarters, o.held_w
 from request_outcome o
 join decision_chain c using (decision_id)
 where o.kind = $1 and o.first_quarter < $3 and o.first_quarter + o.quarters > $2
     and ($4::bigint is null or c.seq <= $4)
+    and (
+        o.is_return or not (
+            o.request_no = any ($5::bigint[])
+            or exists (
+                select from request_event e
+                join decision_chain l using (decision_id)
+                where e.request_no = o.request_no and e.step = 'lapsed' and ($4::bigint is null or l.seq <= $4)
+            )
+        )
+    )
 order by c.seq, o.request_no, o.is_return;
+
+-- name: running_grants
+-- Grants that began before quarter $1 and reach beyond it.
+select o.request_no, r.request_id, o.group_no, o.kind, o.first_quarter, o.held_w
+from request_outcome o
+join capacity_request r using (request_no)
+where not o.is_return and o.first_quarter < $1 and o.first_quarter + o.quarters > $1
+    and not exists (
+        select from request_event e
+        where e.request_no = o.request_no and e.step in ('released', 'revoked', 'expired', 'lapsed')
+    )
+order by o.request_no;
 
 -- name: lock_negotiation
 -- No decision on requests meanwhile: waits for those that are being made.

@@ -23,7 +23,7 @@ where not o.is_return and greatest(r.first_quarter, o.first_quarter) <= $2
     and r.first_quarter + r.quarters > $2::int
     and not exists (
         select from request_event e
-        where e.request_no = o.request_no and e.step in ('active', 'released', 'revoked', 'expired')
+        where e.request_no = o.request_no and e.step in ('active', 'released', 'revoked', 'expired', 'lapsed')
     )
 on conflict do nothing
 returning request_no;
@@ -42,7 +42,7 @@ where not o.is_return and r.first_quarter + r.quarters > $2
     and later.first_quarter + later.quarters >= r.first_quarter + r.quarters
     and not exists (
         select from request_event e
-        where e.request_no = o.request_no and e.step in ('released', 'revoked', 'expired')
+        where e.request_no = o.request_no and e.step in ('released', 'revoked', 'expired', 'lapsed')
     )
 on conflict do nothing
 returning request_no;
@@ -56,7 +56,7 @@ join capacity_request r using (request_no)
 where not o.is_return and r.first_quarter + r.quarters <= $2 and r.first_quarter + r.quarters > $2 - 960
     and not exists (
         select from request_event e
-        where e.request_no = o.request_no and e.step in ('released', 'revoked', 'expired')
+        where e.request_no = o.request_no and e.step in ('released', 'revoked', 'expired', 'lapsed')
     )
 on conflict do nothing
 returning request_no;
