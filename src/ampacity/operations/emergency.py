@@ -10,6 +10,12 @@ from ampacity.allocation import allocate
 from ampacity.errors import NotFound, NotReady, Refused
 from ampacity.network import Direction, ForecastKind, Network
 from ampacity.operations.decide import KIND_OF, Outlook, whole_watts
+from ampacity.operations.emergency_fallback import (
+    far_rooms_under,
+    lowered_fallbacks,
+    restrained_far,
+    write_fallbacks,
+)
 from ampacity.operations.limit_shifts import LimitShifts, laid_overrides, overridden_w
 from ampacity.ports import CapacityTable, Emergency, EmergencyWriter, Floats, Gate, GridStore, RequestStore, Steps
 from ampacity.timegrid import Window, moment_of, quarter_at
@@ -42,7 +48,8 @@ def restrained(
     for d, kept_w in pool_w.items():
         for e in {emergency.element_no for emergency in imposed}:
             kept_w[e] = np.minimum(kept_w[e], np.maximum(headroom_w[d][e], 0))
-    return replace(outlook, headroom_w=headroom_w, pool_w=pool_w)
+    far_w = restrained_far(outlook.fallback_headroom_w, outlook.fallback_steps, network, limit_w, imposed, shifts)
+    return replace(outlook, headroom_w=headroom_w, pool_w=pool_w, fallback_headroom_w=far_w)
 
 
 async def impose(
@@ -59,7 +66,8 @@ async def impose(
 ) -> Imposed:
     """Impose a limit on an element from now on; `until` now ends what was imposed before, from the next cycle on.
 
-    Only lowers, and tells every group whose capacity fell.  `limit_no` names the limit of a person that it is.
+    Only lowers, the fallbacks of who is silent too, and tells every group whose capacity fell.  `limit_no` names
+    the limit of a person that it is.
 
     Raises:
         NotFound: there is no such element.
@@ -81,14 +89,21 @@ async def impose(
         running = await requests.emergencies(now)
         limit = RatedLimit(rated_w=network.limit_w(power_factor)[element_no], grid=grid)
         rooms = await rooms_under(gate, network, limit, emergency, running=running, now=now)
-        tables = lowered(network, rooms, await gate.capacities(len(network.groups), now), now)
+        held = await gate.capacities(len(network.groups), now)
+        tables = lowered(network, rooms, held, now)
+
+        async def laid_w(covers: Window) -> Floats:
+            return await limit.laid_w(element_no, covers, now)
+
+        far = await far_rooms_under(gate, network, laid_w, emergency, running=running, now=now)
+        fallbacks = lowered_fallbacks(network, far, held, now)
         async with gate.impose(now) as writer:
             await writer.rests_on(version)
             await writer.impose(emergency, now, reason, limit_no)
             for direction, (window, room_w) in rooms.items():
                 await writer.headroom(direction, Steps(first=window.first, count=window.count), room_w)
-            messages = await tell(writer, tables, now, reason)
-            told = {g for _, groups in tables for g in groups}
+            messages = await tell(writer, tables, now, reason) + await write_fallbacks(writer, far, fallbacks)
+            told = {g for _, groups in (*tables, *fallbacks) for g in groups}
             fell_w = _most(tables)
             await writer.finish(
                 {

@@ -14,6 +14,7 @@ from ampacity.network import Direction, ForecastKind, Network
 from ampacity.operations.batch import DIRECTION_OF, UNSHARED, DecidedBatch, decide_batch, situation_of
 from ampacity.operations.decide import KIND_OF, Before, Outlook, decide
 from ampacity.operations.emergency import lowered
+from ampacity.operations.emergency_fallback import lowered_fallbacks
 from ampacity.operations.override import Moved, shared_again
 from ampacity.operations.settings import CycleSettings
 from ampacity.operations.summary import LAPSED
@@ -151,7 +152,10 @@ async def _emergency_tables(record: DecisionRecord, network: Network, records: D
         assert found is not None
         rooms[direction] = (Window(found[0].first, found[0].count), found[1])
     held = await records.capacities_at(len(network.groups), record.made_at, record.decisions_up_to)
-    return list(await asyncio.to_thread(lowered, network, rooms, held, record.made_at))
+    tables: list[Computed] = list(await asyncio.to_thread(lowered, network, rooms, held, record.made_at))
+    found_far = {d: await records.headroom(record.decision_id, f"fallback_{d.value}") for d in Direction}
+    far = {d: found for d, found in found_far.items() if found is not None}
+    return tables + list(lowered_fallbacks(network, far, held, record.made_at))
 
 
 async def _override_tables(record: DecisionRecord, network: Network, records: DecisionRecords) -> list[Computed]:

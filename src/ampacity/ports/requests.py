@@ -10,7 +10,7 @@ import numpy as np
 
 from ampacity.network import Direction, ForecastKind
 from ampacity.ports.decisions import CapacityTable, DecisionWriter
-from ampacity.ports.values import Floats, JsonObject
+from ampacity.ports.values import Floats, JsonObject, Steps
 from ampacity.timegrid import Window
 
 
@@ -160,6 +160,10 @@ class Gate(Protocol):
 
     async def headroom(self, direction: Direction, made_before: datetime) -> tuple[Window, Floats] | None:
         """Headroom of the newest cycle [W], (E, 3, T) over its window; None where there is no cycle."""
+        ...
+
+    async def fallback_headroom(self, direction: Direction, made_before: datetime) -> tuple[Steps, Floats] | None:
+        """Headroom under the newest fallbacks [W], (E, 3, S); None where there are none."""
         ...
 
     async def capacities(self, groups: int, made_before: datetime) -> Mapping[ForecastKind, CapacityTable]: ...

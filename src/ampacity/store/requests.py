@@ -19,6 +19,7 @@ from ampacity.ports import (
     JsonObject,
     RequestOutcome,
     RunningGrant,
+    Steps,
     WaitingRequest,
 )
 from ampacity.store.decisions import PostgresDecision, join_capacities, open_decision
@@ -181,6 +182,15 @@ class PostgresGate:
             return None
         blocks = [np.frombuffer(r["headroom_w"], _FLOAT).reshape(r["subjects"], PHASES, r["steps"]) for r in rows]
         return Window(rows[0]["first_quarter"], rows[0]["steps"]), np.concatenate(blocks)
+
+    async def fallback_headroom(self, direction: Direction, made_before: datetime) -> tuple[Steps, Floats] | None:
+        rows = await self._connection.fetch(sql("newest_fallback_headroom"), made_before, f"fallback_{direction.value}")
+        if not rows:
+            return None
+        blocks = [np.frombuffer(r["headroom_w"], _FLOAT).reshape(r["subjects"], PHASES, r["steps"]) for r in rows]
+        row = rows[0]
+        steps = Steps(first=row["first_quarter"], count=row["steps"], quarters=row["step_quarters"])
+        return steps, np.concatenate(blocks)
 
     async def capacities(self, groups: int, made_before: datetime) -> Mapping[ForecastKind, CapacityTable]:
         return join_capacities(

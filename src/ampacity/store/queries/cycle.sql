@@ -76,12 +76,19 @@ where d.made_at <= $1 and (c.seq = n.seq or d.kind <> 'cycle')
 order by c.seq, a.first_no;
 
 -- name: fallback_made_at
+-- Fallbacks of before an emergency, its end included, do not count: they are made anew.
 select max(d.made_at)
 from decision d
+join decision_chain c using (decision_id)
 where d.kind = 'cycle' and d.made_at <= $1 and d.made_at > $1 - interval '2 days'
     and exists (
         select from allocation_block a
         where a.decision_id = d.decision_id and a.kind = 'FALLBACK_CONSUMPTION'
+    )
+    and not exists (
+        select from emergency x
+        join decision_chain after using (decision_id)
+        where after.seq > c.seq
     );
 
 -- name: keep_model

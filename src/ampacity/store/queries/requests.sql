@@ -107,6 +107,22 @@ where h.direction = $2
     )
 order by h.first_no;
 
+-- name: newest_fallback_headroom
+-- Headroom under the newest fallbacks, of the cycle that made them or an emergency that lowered them since.
+select h.first_no, h.subjects, h.first_quarter, h.steps, h.step_quarters, h.headroom_w
+from headroom_block h
+where h.direction = $2
+    and h.decision_id = (
+        select d.decision_id
+        from decision_chain c
+        join decision d using (decision_id)
+        where d.kind <> 'request' and d.made_at <= $1 and d.made_at > $1 - interval '2 days'
+            and exists (select from headroom_block b where b.decision_id = d.decision_id and b.direction = $2)
+        order by c.seq desc
+        limit 1
+    )
+order by h.first_no;
+
 -- name: had_at_once
 -- What was given without waiting for a gate since $1, by group: the most of each request, added up.
 select r.group_no, sum((e.detail ->> 'instant_w')::double precision) as had_w
