@@ -35,11 +35,11 @@ def hand_out_rest(
     phase_share: Floats,
     *,
     cap_w: Floats,
-    turn: int,
+    turn: ArrayLike,
 ) -> Floats:
     """Give what rounding left over, a step each, to the largest remainders that the grid still carries.
 
-    Among equal remainders the order of the groups decides, begun one further with each
+    Among equal remainders the order of a tree's groups decides, begun one further with each
     `turn`: log the turn, and the order is known.
 
     Args:
@@ -49,7 +49,7 @@ def hand_out_rest(
         headroom_w: Shape (E, P, T) [W]; no sum of the result exceeds it that did not before.
         parent, element, phase_share: As in `allocate`.
         cap_w: Own caps [W], shape (G, T): a step is not given beyond them.
-        turn: A counter, such as the number of the cycle.
+        turn: A counter, a number or one for each quarter hour, shape (T,), such as the quarter's own number.
     """
     step = _per_group(step_w, len(rounded_w))
     remainder = np.round((exact_w - rounded_w) / step, 9)
@@ -59,10 +59,12 @@ def hand_out_rest(
         return given_w
     spare_w = headroom_w - element_load_w(rounded_w, parent, element, phase_share)
     path = _paths(parent, element)
-    place = (np.arange(len(element)) - turn) % len(element)
     tree = path[(path >= 0).sum(axis=0) - 1, np.arange(len(element))]
+    rank_in_tree, size = _places(tree)
+    turns = np.broadcast_to(np.asarray(turn, np.int64), rounded_w.shape[1])
+    place = (rank_in_tree[group] - turns[quarter]) % size[group]
     line = tree[group] * rounded_w.shape[1] + quarter
-    order = np.lexsort((place[group], -remainder[group, quarter], line))
+    order = np.lexsort((place, -remainder[group, quarter], line))
     group, quarter, line = group[order], quarter[order], line[order]
     starts = np.flatnonzero(np.diff(line, prepend=-1))
     rank = np.arange(len(line)) - np.repeat(starts, np.diff(np.append(starts, len(line))))
@@ -85,6 +87,17 @@ def _give_step(
     for up in upstream[:, fits]:
         on = up >= 0
         spare_w[up[on], :, quarter[fits][on]] -= load_w[fits][on]
+
+
+def _places(tree: Ints) -> tuple[Ints, Ints]:
+    """Each group's place among the groups of its tree, and how many these are, (G,) each."""
+    order = np.argsort(tree, kind="stable")
+    _, starts, counts = np.unique(tree[order], return_index=True, return_counts=True)
+    place = np.empty(len(tree), np.int64)
+    place[order] = np.arange(len(tree)) - np.repeat(starts, counts)
+    size = np.empty(len(tree), np.int64)
+    size[order] = np.repeat(counts, counts)
+    return place, size
 
 
 def _paths(parent: Ints, element: Ints) -> Ints:

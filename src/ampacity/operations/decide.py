@@ -6,7 +6,16 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from ampacity.allocation import Allocation, Smoothing, allocate, optimum, share_with_grants, smooth, steady_wish
+from ampacity.allocation import (
+    Allocation,
+    Smoothing,
+    allocate,
+    hand_out_rest,
+    optimum,
+    share_with_grants,
+    smooth,
+    steady_wish,
+)
 from ampacity.network import Direction, ForecastKind, Network
 from ampacity.operations.away import AWAY, beside, drawn_w, with_away
 from ampacity.ports import AwayGroups, CapacityTable, Floats, Held, Steps
@@ -30,6 +39,7 @@ class Outlook:
     fallback_headroom_w: Mapping[Direction, Floats]  # (E, 3, H); empty where no new fallback is due
     need_wh: Floats  # (G,) energy a day that each group is expected to want
     need_cap_w: Floats | None = None  # (G, T) the most that it is expected to draw, infinite where all is open to it
+    hand_out_rest: bool = False  # whether the watts that rounding leaves go to the largest remainders
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -160,7 +170,33 @@ def share(network: Network, outlook: Outlook, direction: Direction, held: Held) 
         held.granted_w.astype(np.float64),
         workers=WORKERS,
     )
-    return whole_watts(found.allocated_w), found.bound_by.astype(np.int32)
+    whole_w = whole_watts(found.allocated_w)
+    if outlook.hand_out_rest:
+        most_w = np.fmax(cap_w, held.granted_w).astype(np.float64)
+        whole_w = _with_rest(network, outlook, direction, whole_w, found.allocated_w, most_w)
+    return whole_w, found.bound_by.astype(np.int32)
+
+
+def _with_rest(
+    network: Network, outlook: Outlook, direction: Direction, whole_w: Floats, exact_w: Floats, most_w: Floats
+) -> NDArray[np.float32]:
+    """The watts that rounding left, one each to the largest remainders; among equals each quarter hour has its order.
+
+    That order is known from the number of the quarter hour, and is the same in every cycle.
+    """
+    open_w = np.asarray(outlook.headroom_w[direction], np.float64) - outlook.pool_w[direction]
+    given_w = hand_out_rest(
+        whole_w.astype(np.float64),
+        exact_w.astype(np.float64),
+        1.0,
+        open_w,
+        network.parent,
+        network.element,
+        np.asarray(network.phase_share, np.float64),
+        cap_w=np.asarray(most_w, np.float64),
+        turn=outlook.steps.first + np.arange(open_w.shape[2]),
+    )
+    return whole_watts(given_w)
 
 
 def whole_watts(power_w: Floats) -> NDArray[np.float32]:

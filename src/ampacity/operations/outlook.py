@@ -170,6 +170,7 @@ class Gathered:
             fallback_headroom_w={d: np.empty(far_shape, np.float32) for d in Direction if self._plan.with_fallback},
             need_wh=self._need_wh[batch.group_rows],
             need_cap_w=None if self._need_cap_w is None else self._need_cap_w[batch.group_rows],
+            hand_out_rest=self._plan.cycle.hand_out_rest,
         )
 
 

@@ -122,6 +122,7 @@ async def cycle_inputs(
     first = room[Direction.IMPORT]
     if first is None or record.need_wh is None:
         raise NotReady(f"decision {record.decision_id} was made before all inputs were kept")
+    settings = msgspec.convert(record.settings["cycle"], CycleSettings)
     steps = first[0]
     window = Window(steps.first, steps.count)
     outlook = Outlook(
@@ -133,13 +134,13 @@ async def cycle_inputs(
         fallback_headroom_w={d: found[1] for d, found in far.items() if found},
         need_wh=record.need_wh,
         need_cap_w=None if record.need_cap_w is None else record.need_cap_w.reshape(-1, steps.count),
+        hand_out_rest=settings.hand_out_rest,
     )
     groups, known = len(network.groups), record.decisions_up_to
     numbers = record.summary.get(LAPSED, [])
     assert isinstance(numbers, Sequence)
     lapsed = [int(str(n)) for n in numbers]
     held = {d: await records.held_at(KIND_OF[d], groups, window, known, lapsed) for d in Direction}
-    settings = msgspec.convert(record.settings["cycle"], CycleSettings)
     told = await records.capacities_at(groups, record.made_at, known)
     away = await records.away(record.decision_id, steps.count)
     return outlook, held, Before(capacities=told, rules=settings.smoothing), away

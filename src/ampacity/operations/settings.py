@@ -43,6 +43,8 @@ class CycleSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     """The most that a capacity rises from one cycle to the next, as a part of the contract; 1: no limit."""
     elements_at_once: int = 8192
     """Trees of the grid are decided in batches of so many elements; fewer need less memory, and change nothing else."""
+    hand_out_rest: bool = False
+    """Give the watts that rounding down leaves, one each, to the largest remainders instead of to nobody."""
     lapse_quarters: int = 2
     """A grant ends of which less than half was used in so many measured quarters, one after the other; 0: none does."""
     lease_s: float = 120.0
