@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from ampacity.errors import Unsuitable
-from ampacity.weather import DropFolder, WeatherBatch
+from ampacity.intake import DropFolder
+from ampacity.weather import WeatherBatch
 
 
 def rows():

@@ -15,6 +15,7 @@ from ampacity.app.commands import (
     emergency_command,
     fairness_command,
     import_command,
+    measurements_command,
     migrate_command,
     proof_commands,
     quality_command,
@@ -39,6 +40,7 @@ app.command("demo")(demo_command.demo)
 app.command("serve")(serve_command.serve)
 app.command("migrate")(migrate_command.migrate)
 app.command("import")(import_command.import_folder)
+app.command("measurements")(measurements_command.measurements)
 app.command("cycle")(cycle_command.cycle)
 app.add_typer(peers, name="peers")
 app.add_typer(accounts, name="accounts")

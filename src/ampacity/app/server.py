@@ -6,6 +6,7 @@ import socket
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import uvicorn
@@ -16,6 +17,7 @@ from litestar.types import ASGIApp, ControllerRouterHandler
 
 from ampacity.app.clock import DataClock
 from ampacity.app.console import build_console
+from ampacity.app.gateway.files import watch
 from ampacity.app.gateway.routes import gateway_controller
 from ampacity.app.peering import Peering, build_peering, running
 from ampacity.app.schedule import Schedule
@@ -125,11 +127,19 @@ async def started(server: Server) -> AsyncIterator[None]:
                 _task(server.schedule.run_decisions()),
                 _task(server.schedule.run_learning()),
                 _task(server.weather.run()),
+                _task(_files(server)),
             ):
                 yield
         finally:
             listener.should_exit = True
             await serving
+
+
+async def _files(server: Server) -> None:
+    """Take in the files of the drop folder, where there is one."""
+    schedule, folder = server.schedule, server.settings.gateway.drop_folder
+    if folder:
+        await watch(Path(folder), grid=schedule.store.grid, clock=schedule.clock)
 
 
 class _Listener(uvicorn.Server):

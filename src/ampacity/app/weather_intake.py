@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-import tempfile
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -13,11 +12,13 @@ from ampacity.app.clock import wall_clock
 from ampacity.app.session import Store
 from ampacity.app.settings import Settings
 from ampacity.errors import AmpacityError, NotReady, Unsuitable
+from ampacity.intake import DropFolder
+from ampacity.intake.drop_folder import under_name
 from ampacity.intake.faults import FaultList
 from ampacity.intake.types import WeatherTable
 from ampacity.intake.weather import read_weather
 from ampacity.operations.fetch_weather import fetch_weather, keep_weather
-from ampacity.weather import DropFolder, open_meteo
+from ampacity.weather import open_meteo
 
 OPEN_METEO, DROP_FOLDER = "open-meteo", "drop folder"
 _LOG = logging.getLogger(__name__)
@@ -67,11 +68,9 @@ def read_weather_file(file: Path) -> WeatherTable:
     Raises:
         Unsuitable: lists every fault.
     """
-    ending = "".join(file.suffixes[-2:]) if file.name.endswith(".csv.gz") else file.suffix
     faults = FaultList()
-    with tempfile.TemporaryDirectory() as alone:
-        (Path(alone) / f"weather{ending}").symlink_to(file.resolve())
-        table = read_weather(Path(alone), faults, None)
+    with under_name(file, "weather") as alone:
+        table = read_weather(alone, faults, None)
     faults.raise_if_any()
     return table
 

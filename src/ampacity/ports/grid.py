@@ -120,6 +120,13 @@ class GridStore(Protocol):
         """Store new values [W], shape (subjects, 3, T)."""
         ...
 
+    async def take_in_loads(self, subject: Subject, series: Series, known_at: datetime) -> tuple[int, int]:
+        """Store what is new in values of all subjects, as known from a moment on; gives how many are new, and other.
+
+        A value that differs from the stored one is kept beside it; what is stored already is left as it is.
+        """
+        ...
+
     async def network(self) -> Network:
         """The grid as it is now; an index is the stored number."""
         ...

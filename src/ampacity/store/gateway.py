@@ -1,6 +1,7 @@
 """Batches of measurements pushed by a gateway: all of one or nothing, once."""
 
 from datetime import datetime
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -44,11 +45,13 @@ def _blocks(
     numbers: NDArray[np.int64], quarter: int, load_w: NDArray[np.float32]
 ) -> list[tuple[int, int, NDArray[np.float32]]]:
     """The values in blocks of neighbours, NaN for those of whom nothing is said."""
+    order = np.argsort(numbers, kind="stable")
+    numbers, load_w = numbers[order], load_w[order]
+    starts = np.flatnonzero(np.diff(numbers // SUBJECTS_PER_BLOCK, prepend=-1)).tolist()
     found = []
-    for block in np.unique(numbers // SUBJECTS_PER_BLOCK).tolist():
-        mine = numbers // SUBJECTS_PER_BLOCK == block
-        first, last = int(numbers[mine].min()), int(numbers[mine].max())
-        values = np.full((last - first + 1, PHASES, 1), np.nan, np.float32)
-        values[numbers[mine] - first, :, 0] = load_w[mine]
+    for start, stop in pairwise([*starts, len(numbers)]):
+        first = int(numbers[start])
+        values = np.full((int(numbers[stop - 1]) - first + 1, PHASES, 1), np.nan, np.float32)
+        values[numbers[start:stop] - first, :, 0] = load_w[start:stop]
         found.append((first, quarter, values))
     return found

@@ -29,3 +29,9 @@ async def add_bare(pool: Pool, group_id: str, body: bytes) -> None:
 async def connect_bench_peers(pool: Pool, base_url: str, token_sealed: bytes) -> None:
     """Every provider is connected and reached at the same address."""
     await pool.execute(sql("connect_bench_peers"), base_url, token_sealed)
+
+
+async def add_bench_elements(pool: Pool, elements: int) -> None:
+    """So many cables."""
+    await pool.execute(sql("add_bench_fleet"), elements)
+    await pool.execute(sql("add_bench_fleet_versions"), elements)

@@ -17,6 +17,7 @@ from ampacity.ports import (
     Input,
     JsonObject,
     KeptModel,
+    Series,
     Subject,
     WeatherRows,
 )
@@ -39,6 +40,10 @@ class PostgresGrid:
     async def take_in(self, given: Input, corrected_at: datetime) -> Imported:
         async with self._pool.acquire() as connection:
             return await taking_in.take_in(connection, given, corrected_at)
+
+    async def take_in_loads(self, subject: Subject, series: Series, known_at: datetime) -> tuple[int, int]:
+        async with self._pool.acquire() as connection, connection.transaction():
+            return await taking_in.take_in_loads(connection, subject, series, known_at)
 
     async def measure(
         self, subject: Subject, first_no: int, window: Window, load_w: Floats, known_at: datetime

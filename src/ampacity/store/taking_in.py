@@ -27,7 +27,7 @@ async def take_in(connection: Connection, given: Input, corrected_at: datetime) 
         stored = await read_network(connection)
         added = corrected = 0
         for subject, numbers, series in _series(given, stored):
-            a, c = await _take_in_series(connection, subject, numbers, series, corrected_at)
+            a, c = await _take_in_series(connection, subject, numbers, series, None, corrected_at)
             added, corrected = added + a, corrected + c
         weather = await take_in_weather(connection, given.weather)
     return Imported(
@@ -48,8 +48,20 @@ def _series(given: Input, stored: Network) -> list[tuple[Subject, NDArray[np.int
     ]
 
 
+async def take_in_loads(
+    connection: Connection, subject: Subject, series: Series, known_at: datetime
+) -> tuple[int, int]:
+    """Store what is new in values of all subjects; gives how many were added and how many corrected."""
+    return await _take_in_series(connection, subject, np.arange(len(series.load_w)), series, known_at, known_at)
+
+
 async def _take_in_series(
-    connection: Connection, subject: Subject, numbers: NDArray[np.int64], series: Series, corrected_at: datetime
+    connection: Connection,
+    subject: Subject,
+    numbers: NDArray[np.int64],
+    series: Series,
+    added_at: datetime | None,
+    corrected_at: datetime,
 ) -> tuple[int, int]:
     """Gives how many values were added and how many corrected."""
     added = corrected = 0
@@ -63,7 +75,7 @@ async def _take_in_series(
         known = await _stored(connection, subject, first_no, len(rows), series.window)
         is_added = ~np.isnan(new) & np.isnan(known)
         is_other = ~np.isnan(new) & ~np.isnan(known) & (new != known)
-        await write_load(connection, subject, first_no, series.window, _only(new, is_added), None)
+        await write_load(connection, subject, first_no, series.window, _only(new, is_added), added_at)
         await write_load(connection, subject, first_no, series.window, _only(new, is_other), corrected_at)
         added, corrected = added + int(is_added.sum()), corrected + int(is_other.sum())
     return added, corrected

@@ -13,6 +13,7 @@ from ampacity.app.bench_cycle import CycleBench, bench_plan, prepare, run_apart
 from ampacity.app.bench_dso import prepare_dso
 from ampacity.app.bench_forecast import bench_forecast
 from ampacity.app.bench_intake import bench_intake
+from ampacity.app.bench_measurements import bench_measurements
 from ampacity.app.bench_send import bench_send
 from ampacity.app.commands.options import AsJson, Config, run_until_stopped, settings_of
 from ampacity.app.progress import bar
@@ -63,7 +64,7 @@ def bench_cycle(
 
 
 @bench.command("intake")
-def bench_measurements(
+def bench_messages(
     seconds: Annotated[float, typer.Option("--seconds", min=0.5, help="How long each round takes.")] = 5.0,
     connections: Annotated[int, typer.Option("--connections", min=1, help="Requests under way at a time.")] = 64,
     config: Config = None,
@@ -78,6 +79,25 @@ def bench_measurements(
     table = Table("", "requests/s", "p50 [ms]", "p99 [ms]", title=f"intake: {result.ratio:.2f} times the bare one")
     for name, side in (("ampacity", result.ampacity), ("bare", result.bare)):
         table.add_row(name, f"{side.requests_per_s:.0f}", f"{side.p50_ms:.1f}", f"{side.p99_ms:.1f}")
+    Console().print(table)
+
+
+@bench.command("intake-measurements")
+def bench_readings(
+    elements: Annotated[int, typer.Option("--elements", min=1, help="How many network elements.")] = 300_000,
+    config: Config = None,
+    as_json: AsJson = False,
+) -> None:
+    """A quarter hour's readings of all elements on three phases, from a CSV and a Parquet file and over HTTP."""
+    with database(settings_of(config)) as dsn:
+        result = run_until_stopped(bench_measurements(dsn, elements))
+    if as_json:
+        print(msgspec.json.encode(result).decode())  # noqa: T201
+        return
+    table = Table("", "seconds", title=f"{result.readings} readings of a quarter hour")
+    table.add_row("CSV", f"{result.csv_s:.1f}")
+    table.add_row("Parquet", f"{result.parquet_s:.1f}")
+    table.add_row(f"HTTP, {result.requests} requests", f"{result.http_s:.1f}")
     Console().print(table)
 
 

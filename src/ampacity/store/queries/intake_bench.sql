@@ -29,3 +29,11 @@ insert into peer (provider_no, state, state_since, base_url, token_sealed)
 select provider_no, 'connected', now(), $1, $2
 from provider
 on conflict (provider_no) do update set base_url = excluded.base_url, token_sealed = excluded.token_sealed;
+
+-- name: add_bench_fleet
+insert into element (element_no, element_id)
+select no, 'cable-' || no from generate_series(0, $1::int - 1) as no;
+
+-- name: add_bench_fleet_versions
+insert into element_version (element_no, version, kind, nominal_voltage_v, rated_current_a, phases, name)
+select no, 1, 'cable', 400, 250, '123', '' from generate_series(0, $1::int - 1) as no;

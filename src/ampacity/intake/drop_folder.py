@@ -1,25 +1,28 @@
-"""A folder into which somebody puts files of weather, in the format of `weather.csv`."""
+"""A folder into which somebody puts files of one kind, in the format that such a file has in a folder to import."""
 
-from collections.abc import Callable
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Generic, TypeVar
 
 from ampacity.errors import AmpacityError
-from ampacity.ports import WeatherRows
 
 DONE, REFUSED = "done", "refused"
+Rows = TypeVar("Rows")
 ENDINGS = (".csv", ".csv.gz", ".parquet")
 
 
 @dataclass(frozen=True, kw_only=True)
-class DropFolder:
+class DropFolder(Generic[Rows]):
     """Files are read once and moved to `done/`, or to `refused/` with the reasons beside them.
 
     A file counts as complete when it bears its final name: write under another ending (such as `.part`) and rename.
     """
 
     folder: Path
-    read: Callable[[Path], WeatherRows]
+    read: Callable[[Path], Rows]
 
     def waiting(self) -> list[Path]:
         """Complete files, oldest name first."""
@@ -27,7 +30,7 @@ class DropFolder:
             return []
         return sorted(file for file in self.folder.iterdir() if file.is_file() and file.name.endswith(ENDINGS))
 
-    def take(self, file: Path) -> WeatherRows | None:
+    def take(self, file: Path) -> Rows | None:
         """The rows of a file; None where it is refused, and then the reasons lie beside it in `refused/`."""
         try:
             return self.read(file)
@@ -48,3 +51,12 @@ class DropFolder:
             target = target.with_name(f"{count}-{file.name}")
             count += 1
         return file.rename(target)
+
+
+@contextmanager
+def under_name(file: Path, table: str) -> Iterator[Path]:
+    """A folder in which the file is the only one and has the name of a table."""
+    ending = next((e for e in ENDINGS if file.name.endswith(e)), file.suffix)
+    with tempfile.TemporaryDirectory() as alone:
+        (Path(alone) / f"{table}{ending}").symlink_to(file.resolve())
+        yield Path(alone)
