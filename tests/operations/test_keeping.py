@@ -2,6 +2,10 @@
 
 from datetime import timedelta
 
+import numpy as np
+import pandas as pd
+
+from ampacity.app.archive import ParquetArchive
 from ampacity.forecasting import ForecastSettings
 from ampacity.operations.cycle import CyclePorts, run_cycle
 from ampacity.operations.settings import CycleSettings
@@ -27,10 +31,10 @@ async def test_old_figures_go_the_chain_stays_whole_and_the_next_cycle_runs(pool
         await run_cycle(AT + k * QUARTER, ports=ports, forecast=ForecastSettings(), cycle=CycleSettings())
     before = await sizes(pool)
 
-    done = await prune(pool, decisions=AT + QUARTER, messages=AT, series=START + timedelta(days=5))
+    done = await prune(pool, decisions=AT + QUARTER, messages=AT, series=START + timedelta(days=27))
 
     assert (done.decisions, done.models) == (1, 0)
-    assert done.series_blocks == 5
+    assert done.series_blocks == 27  # January, a block for each day
     assert before.mib_a_day["allocation_block"] > 0
     assert await pool.fetchval("select count(distinct decision_id) from allocation_block") == 2
     assert await PostgresRecords(pool).broken_links() == []
@@ -38,3 +42,32 @@ async def test_old_figures_go_the_chain_stays_whole_and_the_next_cycle_runs(pool
     assert again.summary["elements"] == 3
     await pool.execute("update allocation_block set capacity_w = capacity_w || '\\x00' where decision_id = 3")
     assert [link.decision_id for link in await PostgresRecords(pool).broken_links()] == [3]
+
+
+async def test_what_is_dropped_is_kept_in_files_to_the_value(pool, given, tmp_path):
+    ports = CyclePorts(
+        grid=PostgresGrid(pool), cycles=PostgresCycles(pool), requests=PostgresRequests(pool),
+        peers=Connected(frozenset()), usage=UsageStore(pool),
+    )  # fmt: skip
+    await take_in(given, grid=ports.grid, now=AT)
+    await run_cycle(AT, ports=ports, forecast=ForecastSettings(), cycle=CycleSettings())
+    stored = {b.kind.value: b for b in await PostgresRecords(pool).stored(1)}
+
+    done = await prune(
+        pool, decisions=AT + QUARTER, messages=AT, series=START + timedelta(days=27),
+        archive=ParquetArchive(folder=tmp_path),
+    )  # fmt: skip
+
+    capacities = pd.read_parquet(tmp_path / "allocation_block")
+    assert set(capacities["kind"]) == set(stored)
+    for row in capacities.to_dict("records"):
+        block = stored[row["kind"]]
+        np.testing.assert_array_equal(row["capacity_w"], block.capacity_w.ravel())
+        np.testing.assert_array_equal(row["bound_by"], block.bound_by.ravel())
+    loads = pd.read_parquet(tmp_path / "load_block").sort_values("first_quarter")
+    january = np.concatenate([np.reshape(v, (3, 3, 96)) for v in loads["load_w"]], axis=2)
+    np.testing.assert_array_equal(january, given.measurements.load_w[:, :, : 27 * 96])
+    assert len(loads) == done.series_blocks
+    assert {p.name for p in tmp_path.iterdir()} == {
+        "allocation_block", "forecast_block", "headroom_block", "load_block",
+    }  # fmt: skip

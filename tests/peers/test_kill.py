@@ -64,6 +64,7 @@ async def ask_on(base_url: str, clock, taken: list[str], first: int) -> None:
 
 async def history(pool) -> None:
     """Ten days of a load like a sine of the day."""
+    await pool.execute("select ensure_load_partitions($1, $2)", quarter_at(NOW) - 960, quarter_at(NOW))
     for day in range(10):
         q = np.arange(96)
         load_w = 5000 + 3000 * np.sin(q / 96 * 2 * np.pi) + np.random.default_rng(day).normal(0, 200, 96)

@@ -41,7 +41,7 @@ class KeepingSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     messages_days: int = 30
     """Messages that were sent or superseded, for so many days."""
     series_days: int = 400
-    """Measurements of so many days; a fit reads the last ones."""
+    """Measurements of so many days, dropped by whole months; a fit reads the last ones."""
 
     def __post_init__(self) -> None:
         least = {"decisions_days": 10, "messages_days": 2, "series_days": 70}

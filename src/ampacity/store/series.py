@@ -68,8 +68,15 @@ async def write_blocks(
         for no, quarter, values in blocks
     ]
     if records:
+        starts = [record[3] for record in records]
+        await ensure_months(connection, min(starts), max(starts))
         await connection.copy_records_to_table("load_block", records=records, columns=_COLUMNS)
     return len(records)
+
+
+async def ensure_months(connection: Connection, first_quarter: int, last_quarter: int) -> None:
+    """Make the partitions into which blocks that start in these quarters go, where they are not there yet."""
+    await connection.execute(sql("ensure_load_partitions"), first_quarter, last_quarter)
 
 
 async def load_span(connection: Connection, subject: Subject = "element") -> Window | None:

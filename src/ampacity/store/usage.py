@@ -12,6 +12,7 @@ from ampacity.peers.metering import NewReading, Reading, UnsettledMessage
 from ampacity.peers.types import Connection, UsageMessage, Verdict, Watts
 from ampacity.store.outbox import connection_of
 from ampacity.store.pool import Pool
+from ampacity.store.series import ensure_months
 from ampacity.store.sql import sql
 from ampacity.timegrid import QUARTERS_PER_DAY, Window
 
@@ -79,7 +80,9 @@ class UsageStore:
         for k in range(0, load_w.shape[1], QUARTERS_PER_DAY):  # no block is longer than a day
             part = np.ascontiguousarray(load_w[:, k : k + QUARTERS_PER_DAY], "<f4")
             rows.append((group_no, first_quarter + k, part.shape[1], available_at, part.tobytes()))
-        await self._pool.executemany(sql("add_usage_block"), rows)
+        async with self._pool.acquire() as connection, connection.transaction():
+            await ensure_months(connection, first_quarter, first_quarter + load_w.shape[1] - 1)
+            await connection.executemany(sql("add_usage_block"), rows)
 
     async def count(self, group_no: int, at: datetime, counts: dict[str, int]) -> None:
         await self._pool.executemany(sql("add_usage_count"), [(group_no, at, what, n) for what, n in counts.items()])

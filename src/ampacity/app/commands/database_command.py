@@ -1,12 +1,15 @@
 """`ampacity database`: what is stored, how it grows, and dropping what is old."""
 
 from datetime import timedelta
+from pathlib import Path
+from typing import Annotated
 
 import msgspec
 import typer
 from rich.console import Console
 from rich.table import Table
 
+from ampacity.app.archive import ParquetArchive
 from ampacity.app.clock import wall_clock
 from ampacity.app.commands.options import AsJson, At, Config, settings_of, with_store
 from ampacity.app.session import Store
@@ -30,7 +33,14 @@ def show(context: typer.Context, config: Config = None, as_json: AsJson = False)
 
 
 @commands.command("prune")
-def prune_old(at: At = None, config: Config = None, as_json: AsJson = False) -> None:
+def prune_old(
+    at: At = None,
+    export: Annotated[
+        Path | None, typer.Option("--export", help="Keep what is dropped as Parquet files in this folder.")
+    ] = None,
+    config: Config = None,
+    as_json: AsJson = False,
+) -> None:
     """Drop what is older than the section `keeping` of the settings says."""
     now = at or wall_clock()
 
@@ -41,6 +51,7 @@ def prune_old(at: At = None, config: Config = None, as_json: AsJson = False) -> 
             decisions=now - timedelta(days=keeping.decisions_days),
             messages=wall_clock() - timedelta(days=keeping.messages_days),
             series=now - timedelta(days=keeping.series_days),
+            archive=None if export is None else ParquetArchive(folder=export),
         )
 
     done = with_store(config, work)

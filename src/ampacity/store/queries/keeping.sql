@@ -1,9 +1,12 @@
 -- name: table_sizes
 -- Every table with its indexes and what is stored beside it [bytes], largest first.
-select c.relname as table_name, pg_total_relation_size(c.oid) as bytes, greatest(c.reltuples, 0)::bigint as about_rows
+select t.relname as table_name, sum(pg_total_relation_size(c.oid))::bigint as bytes,
+    sum(greatest(c.reltuples, 0))::bigint as about_rows
 from pg_class c
 join pg_namespace n on n.oid = c.relnamespace
+join pg_class t on t.oid = coalesce(pg_partition_root(c.oid), c.oid)
 where n.nspname = 'public' and c.relkind = 'r'
+group by t.relname
 order by bytes desc, table_name;
 
 -- name: bytes_of_last_day
@@ -71,6 +74,53 @@ where m.made_at < $1
         where n.first_no = m.first_no and n.made_at <= $1 and (n.made_at, n.model_id) > (m.made_at, m.model_id)
     );
 
--- name: prune_series
--- Measurements of quarters before $1.
-delete from load_block where first_quarter + quarters <= $1;
+-- name: load_months_before
+-- Months of measurements that end at or before quarter $1, oldest first.
+select month, (extract(epoch from start) / 900)::int as first_quarter,
+    (extract(epoch from start + interval '1 month') / 900)::int as behind_quarter
+from (
+    select substring(c.relname from '\d{4}_\d{2}$') as month,
+        to_date(substring(c.relname from '\d{4}_\d{2}$'), 'YYYY_MM') as start
+    from pg_inherits i
+    join pg_class c on c.oid = i.inhrelid
+    where i.inhparent = 'load_block'::regclass
+) as months
+where extract(epoch from start + interval '1 month') / 900 <= $1
+order by start;
+
+-- name: hold_load_month
+select hold_load_month($1);
+
+-- name: drop_load_month
+select drop_load_month($1);
+
+-- name: loads_of_month
+-- Blocks that start in quarters [$1, $2), the next $4 after block $3.
+select block_id, subject::text, first_no, subjects, first_quarter, quarters, available_at, recorded_at, load_w
+from load_block
+where first_quarter >= $1 and first_quarter < $2 and block_id > $3
+order by block_id
+limit $4;
+
+-- name: forecasts_of_decisions
+select b.decision_id, d.made_at, b.first_no, b.subjects, b.first_quarter, b.quarters, b.levels, b.source, b.load_w
+from forecast_block b
+join decision d using (decision_id)
+where b.decision_id = any ($1::bigint[])
+order by b.decision_id, b.first_no;
+
+-- name: headrooms_of_decisions
+select b.decision_id, d.made_at, b.direction, b.first_no, b.subjects, b.first_quarter, b.steps, b.step_quarters,
+    b.headroom_w
+from headroom_block b
+join decision d using (decision_id)
+where b.decision_id = any ($1::bigint[])
+order by b.decision_id, b.direction, b.first_no;
+
+-- name: capacities_of_decisions
+select b.decision_id, d.made_at, b.kind::text, b.first_no, b.subjects, b.first_quarter, b.steps, b.step_quarters,
+    b.capacity_w, b.bound_by
+from allocation_block b
+join decision d using (decision_id)
+where b.decision_id = any ($1::bigint[])
+order by b.decision_id, b.kind, b.first_no;

@@ -25,6 +25,9 @@ where first_quarter < $1
 order by block_id desc
 limit 1;
 
+-- name: ensure_load_partitions
+select ensure_load_partitions($1, $2);
+
 -- name: weather_cells
 select cell_no, latitude, longitude from weather_cell order by cell_no;
 

@@ -1,0 +1,47 @@
+"""What is dropped from the database, kept as Parquet files: a row for each block, packed values as lists of numbers."""
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from ampacity.errors import NotReady
+
+_PACKED = {"load_w": "<f4", "headroom_w": "<f4", "capacity_w": "<f4", "bound_by": "<i4", "source": "u1"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class ParquetArchive:
+    """A folder with one folder for each table; a file is there as a whole or not at all."""
+
+    folder: Path
+
+    def keep(self, table: str, part: str, rows: Sequence[Mapping[str, object]]) -> None:
+        """Write a file; on the disk when this returns.
+
+        Raises:
+            NotReady: the extra `parquet` is not installed.
+        """
+        try:
+            import pyarrow as pa  # noqa: PLC0415  # optional: the extra `parquet`
+            from pyarrow import parquet  # noqa: PLC0415
+        except ImportError as missing:
+            raise NotReady("writing Parquet needs the extra: pip install 'ampacity[parquet]'") from missing
+        if not rows:
+            return
+        columns = {name: [_unpacked(name, row[name]) for row in rows] for name in rows[0].keys()}  # noqa: SIM118  # a record of the database iterates over values
+        target = self.folder / table / f"{part}.parquet"
+        target.parent.mkdir(parents=True, exist_ok=True)
+        unfinished = target.with_suffix(".part")
+        with unfinished.open("wb") as file:
+            parquet.write_table(pa.table(columns), file, compression="zstd")
+            file.flush()
+            os.fsync(file.fileno())
+        unfinished.rename(target)
+
+
+def _unpacked(name: str, value: object) -> object:
+    kind = _PACKED.get(name)
+    return np.frombuffer(value, kind) if kind is not None and isinstance(value, bytes) else value
