@@ -29,6 +29,7 @@ MAY_KNOW = {
     "store": {
         "errors", "timegrid", "network", "forecasting", "allocation", "peers", "people", "ports", "console_ports",
     },
+    "cluster": {"errors", "ports"},
     "weather": {"errors", "timegrid", "network", "forecasting", "ports"},
     "simulation": {"errors", "timegrid", "network", "intake", "oscp", "peers"},
     "oscp": {"errors", "timegrid", "network", "peers", "ports", "operations"},
@@ -39,6 +40,7 @@ MAY_KNOW = {
     "app": {
         "errors", "timegrid", "network", "forecasting", "allocation", "peers", "ports", "operations", "intake", "store",
         "weather", "simulation", "oscp", "console", "people", "console_ports", "identity",
+        "cluster",
     },
     "__main__": {"app"},
     "__init__": set(),
@@ -47,6 +49,7 @@ MAY_KNOW = {
 # Where a library may appear.
 ONLY_IN = {
     "asyncpg": ("store",),
+    "distributed": ("cluster",),
     "httpx": ("oscp.", "weather", "simulation.", "app.bench"),
     "litestar": ("oscp.", "console", "app"),
     "uvicorn": ("app", "simulation."),

@@ -22,16 +22,17 @@ from ampacity.network import (
     ProviderId,
 )
 from ampacity.network.batches import rows_of, runs, tree_batches
-from ampacity.operations.decide import KIND_OF, Before, Outlook, decide
-from ampacity.operations.emergency import restrained
+from ampacity.operations.decide import KIND_OF, Outlook
 from ampacity.operations.limit_shifts import LimitShifts
-from ampacity.operations.trees import Known, decide_batch
+from ampacity.operations.trees import Known, decide_part
 from ampacity.ports import AwayGroups, CapacityTable, Emergency, Held, Steps
 from ampacity.timegrid import Window, moment_of
 
 FIRST = 1_960_000
 STEPS = Steps(first=FIRST, count=12)
 HOURS = Steps(first=FIRST, count=6, quarters=4)
+RAISED = {e: np.full((3, 24), 9_000.0) for e in range(0, 3000, 7)}
+SHIFTS = LimitShifts(window=Window(FIRST, 24), by_element=RAISED, cautious=RAISED)
 
 
 def forest(elements: int, groups: int, seed: int, *, roots: int = 40) -> Network:
@@ -110,17 +111,16 @@ def test_three_thousand_elements_in_batches_are_decided_as_all_at_once_to_the_bi
     network = forest(3000, 2000, seed=most_elements)
     outlook, known = situation(network, seed=1)
     limit_w, rules = network.limit_w(0.95), Smoothing()
-    overridden = {known.imposed[0].element_no: np.full((3, STEPS.count), -1_000.0)}
-    shifts = LimitShifts(window=Window(STEPS.first, STEPS.count), by_element=overridden, cautious=overridden)
-    tight = restrained(outlook, network, limit_w, known.imposed, shifts)
-    whole = decide(network, tight, known.held, Before(capacities=known.told, rules=rules), known.away)
+    tight, whole = decide_part(network, limit_w, SHIFTS, outlook, known, rules)
 
     batches = tree_batches(network, most_elements)
 
     assert len(batches) > 2
     for batch in batches:
         part = part_of(outlook, batch.elements, batch.groups)
-        rests_on, decided = decide_batch(network, limit_w, shifts, batch, part, known, rules)
+        rests_on, decided = decide_part(
+            batch.part(network), limit_w[batch.elements], SHIFTS.among(batch.elements), part, known.of(batch), rules
+        )
         for direction in Direction:
             at_once = tight.headroom_w[direction][batch.elements], tight.pool_w[direction][batch.elements]
             assert at_once[0].tobytes() == rests_on.headroom_w[direction].tobytes()
@@ -128,7 +128,7 @@ def test_three_thousand_elements_in_batches_are_decided_as_all_at_once_to_the_bi
         assert [t.kind for t in decided.tables] == [t.kind for t in whole.tables]
         for mine, all_of_it in zip(decided.tables, whole.tables, strict=True):
             assert mine.capacity_w.tobytes() == all_of_it.capacity_w[batch.groups].tobytes()
-            assert np.array_equal(mine.bound_by, all_of_it.bound_by[batch.groups])
+            assert np.array_equal(batch.in_the_whole(mine.bound_by), all_of_it.bound_by[batch.groups])
     consumption = whole.table(ForecastKind.CONSUMPTION)
     assert consumption is not None
     assert (consumption.capacity_w > 0).mean() > 0.2

@@ -10,6 +10,7 @@ from typing import Any
 
 from ampacity.app.bench_sink import sink
 from ampacity.app.clock import wall_clock
+from ampacity.app.engine import LOCAL, open_engine
 from ampacity.app.memory import give_back, peak_mib
 from ampacity.app.peering import build_peering
 from ampacity.app.settings import Settings
@@ -17,7 +18,7 @@ from ampacity.errors import NotReady
 from ampacity.network import Element, ForecastKind, Group, GroupId, Network
 from ampacity.operations.cycle import CyclePorts, run_cycle
 from ampacity.oscp.settings import OscpSettings
-from ampacity.ports import CycleRecord, GridStore
+from ampacity.ports import CycleRecord, Engine, GridStore
 from ampacity.simulation.district import DistrictPlan, blocks, district_network, district_weather, providers_of
 from ampacity.store.grid import write_grid
 from ampacity.store.intake_bench import connect_bench_peers
@@ -109,15 +110,15 @@ async def prepare(dsn: str, plan: DistrictPlan, progress: Progress) -> None:
 
 
 def run_apart(
-    dsn: str, at: datetime, settings: Settings, *, send: bool = False, models_copied: bool = False
+    dsn: str, at: datetime, settings: Settings, *, send: bool = False, models_copied: bool = False, engine: str = LOCAL
 ) -> CycleBench:
     """Run the first cycle, then usual ones, each in a process of its own, whose memory is the cycles' alone."""
-    first: _Cycle = _apart(_first, dsn, at, settings)
+    first: _Cycle = _apart(_first, dsn, at, settings, engine)
     if not send:
-        usual, _ = _apart(_usual, dsn, at, settings, None)
+        usual, _ = _apart(_usual, dsn, at, settings, None, engine)
         return replace(_outcome(first, usual, None, 0), models_copied=models_copied)
     with sink() as peer:
-        usual, sent = _apart(_usual, dsn, at, settings, peer.port)
+        usual, sent = _apart(_usual, dsn, at, settings, peer.port, engine)
         return replace(_outcome(first, usual, sent, peer.count()), models_copied=models_copied)
 
 
@@ -167,19 +168,29 @@ def _outcome(first: _Cycle, usual: list[_Cycle], sent: Sent | None, delivered: i
     )
 
 
-async def _first(dsn: str, at: datetime, settings: Settings) -> _Cycle:
+async def _first(dsn: str, at: datetime, settings: Settings, address: str) -> _Cycle:
     pool = await connect(dsn)
     try:
-        return await measure(at, _ports(pool), settings)
+        async with open_engine(address) as engine:
+            return await measure(at, _ports(pool, engine), settings)
     finally:
         await pool.close()
 
 
-async def _usual(dsn: str, at: datetime, settings: Settings, sink_port: int | None) -> tuple[list[_Cycle], Sent | None]:
+async def _usual(
+    dsn: str, at: datetime, settings: Settings, sink_port: int | None, address: str
+) -> tuple[list[_Cycle], Sent | None]:
     """The cycles after the first one, each with the newest quarter's measurements."""
+    async with open_engine(address) as engine:
+        return await _usual_cycles(dsn, at, settings, sink_port, engine)
+
+
+async def _usual_cycles(
+    dsn: str, at: datetime, settings: Settings, sink_port: int | None, engine: Engine
+) -> tuple[list[_Cycle], Sent | None]:
     pool = await connect(dsn)
     try:
-        ports = _ports(pool)
+        ports = _ports(pool, engine)
         cycles: list[_Cycle] = []
         first_sent, first_s = await _deliver(pool, sink_port)
         usual_sent = usual_s = 0.0
@@ -225,13 +236,14 @@ async def _new_readings(grid: GridStore, start: datetime) -> None:
         await grid.measure("element", first, new, load_w, start + QUARTER)
 
 
-def _ports(pool: Pool) -> CyclePorts:
+def _ports(pool: Pool, engine: Engine) -> CyclePorts:
     return CyclePorts(
         grid=PostgresGrid(pool),
         cycles=PostgresCycles(pool),
         requests=PostgresRequests(pool),
         peers=Everybody(),
         usage=UsageStore(pool),
+        engine=engine,
     )
 
 

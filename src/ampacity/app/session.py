@@ -3,12 +3,15 @@
 import os
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
+from ampacity.app.engine import LOCAL, open_engine
 from ampacity.app.settings import Settings, database_folder
 from ampacity.errors import NotReady
 from ampacity.operations.cycle import CyclePorts
+from ampacity.operations.engine import LocalEngine
+from ampacity.ports import Engine
 from ampacity.store.embedded import embedded_server
 from ampacity.store.migrations import migrate, pending
 from ampacity.store.peers import PeerStore
@@ -25,6 +28,7 @@ class Store:
     """Every port on one pool."""
 
     pool: Pool
+    engine: Engine = field(default_factory=LocalEngine)
 
     @cached_property
     def grid(self) -> PostgresGrid:
@@ -57,7 +61,12 @@ class Store:
     @cached_property
     def cycle_ports(self) -> CyclePorts:
         return CyclePorts(
-            grid=self.grid, cycles=self.cycles, requests=self.requests, peers=self.peers, usage=self.usage
+            grid=self.grid,
+            cycles=self.cycles,
+            requests=self.requests,
+            peers=self.peers,
+            usage=self.usage,
+            engine=self.engine,
         )
 
 
@@ -72,8 +81,8 @@ def database(settings: Settings) -> Iterator[str]:
 
 
 @asynccontextmanager
-async def open_store(dsn: str, settings: Settings, *, pool_size: int = 10) -> AsyncIterator[Store]:
-    """The store, migrated.  An empty database and the embedded one are brought up to date by themselves.
+async def open_store(dsn: str, settings: Settings, *, pool_size: int = 10, engine: str = LOCAL) -> AsyncIterator[Store]:
+    """The store, migrated, with an engine.  An empty database and the embedded one are brought up to date unasked.
 
     Raises:
         NotReady: a server's schema is behind: somebody has to decide when it is migrated.
@@ -87,6 +96,7 @@ async def open_store(dsn: str, settings: Settings, *, pool_size: int = 10) -> As
                 raise NotReady(f"the database is behind this version by {names}: run `ampacity migrate` first")
             if due.steps:
                 await migrate(connection)
-        yield Store(pool)
+        async with open_engine(engine) as computing:
+            yield Store(pool, computing)
     finally:
         await pool.close()

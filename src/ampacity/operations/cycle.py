@@ -13,11 +13,12 @@ from ampacity.forecasting import ForecastSettings
 from ampacity.network import Direction, ForecastKind
 from ampacity.network.batches import tree_batches
 from ampacity.operations.bases import Bases
+from ampacity.operations.engine import LocalEngine
 from ampacity.operations.forecast import forecasts
 from ampacity.operations.forecast_plan import Plan, make_plan
 from ampacity.operations.lapse import lapsing
 from ampacity.operations.lend import needed
-from ampacity.operations.outlook import Gathered, Tally, kept_levels, room_of
+from ampacity.operations.outlook import Gathered, Tally, kept_levels
 from ampacity.operations.settings import CycleSettings
 from ampacity.operations.settle_usage import settle_usage
 from ampacity.operations.settled_loads import GROUPS_AT_ONCE
@@ -28,6 +29,7 @@ from ampacity.ports import (
     ConnectedPeers,
     CycleRecord,
     CycleStore,
+    Engine,
     Floats,
     GridStore,
     JsonObject,
@@ -47,6 +49,7 @@ class CyclePorts:
     peers: ConnectedPeers
     usage: Usage
     bases: Bases = field(default_factory=Bases)  # kept from cycle to cycle
+    engine: Engine = field(default_factory=LocalEngine)
 
 
 async def run_cycle(
@@ -90,17 +93,18 @@ async def _decide_slot(
         trees = tree_batches(plan.network, cycle.elements_at_once)
         lapsed = await lapsing(plan, ports.grid, ports.cycles, ports.requests)
         known = await known_now(plan, ports.cycles, ports.requests, lapsed)
-        decider = TreeDecider(plan, trees, writer, stages, known)
+        decider = TreeDecider(plan, trees, writer, stages, known, ports.engine)
         gathered, tally = Gathered(plan, trees, need_wh, need_cap_w), Tally()
         away = await decider.begin(ports.peers)
         try:
-            async for block in forecasts(plan, grid=ports.grid, cycles=ports.cycles, stages=stages, bases=ports.bases):
+            blocks = forecasts(
+                plan, grid=ports.grid, cycles=ports.cycles, stages=stages, bases=ports.bases, engine=ports.engine
+            )
+            async for block in blocks:
                 await ports.cycles.renew_cycle(slot, holder, cycle.lease)
-                with stages.during("headroom"):
-                    room = await asyncio.to_thread(room_of, plan, block)
-                tally.add(block, room, plan.limit_w[block.elements.start : block.elements.stop])
+                tally.add(block, plan.limit_w[block.elements.start : block.elements.stop])
                 await decider.keep(block, kept_levels(forecast, slot))
-                for batch, outlook in gathered.add(room):
+                for batch, outlook in gathered.add(block.room):
                     await decider.start(batch, outlook)
             await decider.done()
             await decider.close(gathered, ports.cycles, ports.requests, ports.peers)

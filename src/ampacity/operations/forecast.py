@@ -22,34 +22,51 @@ from ampacity.forecasting import (
 )
 from ampacity.network.settling import Settled
 from ampacity.operations.bases import Base, Bases, Made, Rests, packed, weather_print
+from ampacity.operations.engine import LocalEngine
 from ampacity.operations.forecast_plan import Plan, element_blocks, needs_fit
+from ampacity.operations.rooms import Room, room_of
 from ampacity.operations.settled_loads import Reader
 from ampacity.operations.stages import Stages
-from ampacity.ports import CycleStore, Floats, GridStore, KeptModel
+from ampacity.ports import CycleStore, Engine, Floats, GridStore, KeptModel
 from ampacity.timegrid import QUARTERS_PER_DAY, QUARTERS_PER_HOUR, Window, quarter_at
 
 RECENT_DAYS = 16  # what a forecast needs of the past when its model is fitted already
 NEWEST_DAYS = 2  # ... and the base of the day is at hand too
-BLOCKS_AT_ONCE = 2
 FIT_WORKERS = 2  # threads on a fit that a cycle waits for
 
 
 @dataclass(frozen=True, kw_only=True)
 class BlockForecast:
-    """The forecast of a block of elements, and its worst credible band where that was asked for."""
+    """The forecast of a block of elements, and what it leaves free."""
 
     elements: range
     forecast: LoadForecast
-    band_w: tuple[Floats, Floats] | None  # low and high, (E, 3, hours)
+    room: Room
     marks: dict[str, int]
     refitted: bool
 
 
 async def forecasts(
-    plan: Plan, *, grid: GridStore, cycles: CycleStore, stages: Stages, bases: Bases
+    plan: Plan,
+    *,
+    grid: GridStore,
+    cycles: CycleStore,
+    stages: Stages,
+    bases: Bases,
+    engine: Engine | None = None,
 ) -> AsyncIterator[BlockForecast]:
     """Forecast block after block, in order; a few are read and computed at a time."""
-    run = _Run(
+    engine = engine or LocalEngine()
+    async with engine.share(plan.without_grid()) as shared:
+        run = await _run_of(plan, grid, cycles, stages, bases, engine, shared)
+        async for block in _in_order(run, engine.at_once):
+            yield block
+
+
+async def _run_of(
+    plan: Plan, grid: GridStore, cycles: CycleStore, stages: Stages, bases: Bases, engine: Engine, shared: object
+) -> "_Run":
+    return _Run(
         plan=plan,
         cycles=cycles,
         reader=Reader(plan, grid, has_use=await grid.load_span("group") is not None),
@@ -58,12 +75,17 @@ async def forecasts(
         weather=weather_print(plan.weather, plan.origin),
         stages=stages,
         bases=bases,
+        engine=engine,
+        shared=shared,
     )
+
+
+async def _in_order(run: "_Run", at_once: int) -> AsyncIterator[BlockForecast]:
     waiting: deque[asyncio.Task[BlockForecast]] = deque()
     try:
-        for block in element_blocks(len(plan.network.elements)):
+        for block in element_blocks(len(run.plan.network.elements)):
             waiting.append(asyncio.create_task(run.block(block)))
-            if len(waiting) >= BLOCKS_AT_ONCE:
+            if len(waiting) >= at_once:
                 yield await waiting.popleft()
         while waiting:
             yield await waiting.popleft()
@@ -85,6 +107,8 @@ class _Run:
     weather: bytes
     stages: Stages
     bases: Bases
+    engine: Engine
+    shared: object  # the plan, without the grid
     _fitting: asyncio.Lock = field(default_factory=asyncio.Lock)  # a fit takes much memory, and both cores by itself
 
     async def block(self, block: range) -> BlockForecast:
@@ -103,7 +127,7 @@ class _Run:
             with self.stages.during("read"):
                 state = await self.cycles.model(block.start, plan.made_at)
         with self.stages.during("forecast"):
-            made, forecast = await asyncio.to_thread(_forecast, plan, block, settled, window, state, base)
+            made, forecast = await self.engine.run(forecast_block, self.shared, block, settled, window, state, base)
         if made is not None:
             self.bases.keep(block.start, rests, made)
         return forecast
@@ -112,11 +136,11 @@ class _Run:
         plan = self.plan
         settled, window = await self._read(block, plan.cycle.history_days)
         with self.stages.during("fit"):
-            state = await asyncio.to_thread(fitted, plan, block, settled, window, None, workers=FIT_WORKERS)
+            state = await self.engine.run(fitted, self.shared, block, settled, window, None, workers=FIT_WORKERS)
         with self.stages.during("keep model"):
             await self.cycles.keep_model(block.start, len(block), plan.made_at, plan.made_at, state)
         with self.stages.during("forecast"):
-            made, forecast = await asyncio.to_thread(_forecast, plan, block, settled, window, state, None)
+            made, forecast = await self.engine.run(forecast_block, self.shared, block, settled, window, state, None)
         assert made is not None
         model = KeptModel(elements=len(block), made_at=plan.made_at, fitted_at=plan.made_at)
         self.bases.keep(block.start, self._rests(model, block), made)
@@ -166,17 +190,19 @@ def updated(settled: Settled, window: Window, state: bytes, issued: Designs) -> 
     return dump_model(update(load_model(state), history, issued.weather, designs=issued))
 
 
-def _forecast(
+def forecast_block(
     plan: Plan, block: range, settled: Settled, window: Window, state: bytes | None, base: Base | None
 ) -> tuple[Made | None, BlockForecast]:
     """The forecast of a block, and its base where that had to be made."""
     history = LoadHistory(window=window, load_w=settled.load_w)
     made = None if base is not None else _made(plan, history, state)
     model, daily = (base.model(), base.daily) if base is not None else _both(made)
+    forecast = predict(model, history, plan.weather, window=plan.ahead, designs=plan.designs, daily=daily)
+    band_w = _band(plan, history, plan.limit_of(block)) if plan.with_fallback else None
     return made, BlockForecast(
         elements=block,
-        forecast=predict(model, history, plan.weather, window=plan.ahead, designs=plan.designs, daily=daily),
-        band_w=_band(plan, history, plan.limit_of(block)) if plan.with_fallback else None,
+        forecast=forecast,
+        room=room_of(plan, block, forecast, band_w),
         marks={**settled.counts(), "clock_moved": model.clock.count},
         refitted=False,
     )

@@ -1,6 +1,6 @@
 """What a run of forecasts needs to know, gathered once for all blocks of elements."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 import numpy as np
@@ -8,6 +8,7 @@ import numpy as np
 from ampacity.errors import NotReady
 from ampacity.forecasting import Designs, ForecastSettings, Weather, days_of_window
 from ampacity.network import Network
+from ampacity.network.batches import Batch
 from ampacity.operations.limit_shifts import LimitShifts, limit_shifts, reach
 from ampacity.operations.settings import CycleSettings
 from ampacity.ports import CycleStore, Floats, GridStore, Ints, KeptModel
@@ -49,6 +50,11 @@ class Plan:
         """The quarter at which the day of the origin starts, for the forecast."""
         first = self.forecast.day_start_quarter
         return days_of_window(self.ahead, first)[0] * QUARTERS_PER_DAY + first
+
+    def without_grid(self) -> "Plan":
+        """What forecasts of blocks need of it: all but the records of the grid."""
+        none = np.zeros(0, np.int64)
+        return replace(self, network=Batch(none, none).part(self.network))
 
     def limit_of(self, block: range) -> Floats:
         """What the phases of a block may carry by their rating [W], float32 (E, 3)."""

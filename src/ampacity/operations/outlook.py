@@ -1,30 +1,23 @@
 """Headroom of blocks of elements, gathered from their forecasts into what batches of trees are decided from."""
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
 import numpy as np
 
-from ampacity.allocation import headroom, pool_reserve
 from ampacity.forecasting import ForecastSettings, ForecastSource
 from ampacity.network import PHASES, Direction
 from ampacity.network.batches import Batch, rows_of
 from ampacity.operations.decide import Outlook
 from ampacity.operations.forecast import BlockForecast
 from ampacity.operations.forecast_plan import Plan
-from ampacity.ports import Floats, Ints, Steps
-from ampacity.timegrid import QUARTERS_PER_DAY, QUARTERS_PER_HOUR
+from ampacity.operations.rooms import Room, cycle_steps, fallback_steps, used_levels
+from ampacity.ports import Floats, Ints
 
 SCORED_EVERY_H = 6
 TIGHTEST = 5
-BOLDER = 0.95  # the quantile whose gap to that of the risk makes the pool
-
-
-def used_levels(settings: ForecastSettings) -> tuple[float, float, float]:
-    """The quantiles that a decision rests on: lower, median, upper."""
-    return settings.risk, 0.5, round(1 - settings.risk, 9)
 
 
 def kept_levels(settings: ForecastSettings, slot: datetime) -> tuple[float, ...]:
@@ -34,17 +27,6 @@ def kept_levels(settings: ForecastSettings, slot: datetime) -> tuple[float, ...]
     """
     is_scored = slot.astimezone(UTC).hour % SCORED_EVERY_H == 0 and slot.minute == 0
     return settings.levels if is_scored else used_levels(settings)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Room:
-    """What a block of elements leaves free; arrays (E, 3, steps) of its elements [W]."""
-
-    elements: range
-    headroom_w: Mapping[Direction, Floats]
-    pool_w: Mapping[Direction, Floats]
-    median_w: Floats
-    fallback_w: Mapping[Direction, Floats]  # empty where no new fallback is due
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -57,44 +39,6 @@ class Tight:
     step: int
 
 
-def cycle_steps(plan: Plan) -> Steps:
-    """The quarter hours of a cycle."""
-    return Steps(first=plan.origin, count=plan.cycle.horizon)
-
-
-def fallback_steps(plan: Plan) -> Steps:
-    """The hours that fallbacks reach."""
-    hours = plan.cycle.fallback_days * QUARTERS_PER_DAY // QUARTERS_PER_HOUR
-    return Steps(first=plan.origin - plan.origin % QUARTERS_PER_HOUR, count=hours, quarters=QUARTERS_PER_HOUR)
-
-
-def room_of(plan: Plan, block: BlockForecast) -> Room:
-    """The headroom that the forecast of a block leaves."""
-    rows = slice(block.elements.start, block.elements.stop)
-    limit_w, extra_w = plan.limit_w[rows], plan.cycle.extra_margin_w
-    lower, median, upper = (block.forecast.at(level) for level in used_levels(plan.forecast))
-    room = headroom(limit_w, upper, lower, extra_w)
-    bolder = headroom(limit_w, block.forecast.at(BOLDER), block.forecast.at(1 - BOLDER), extra_w)
-    fraction = plan.cycle.pool_fraction
-    headroom_w = {Direction.IMPORT: _packed(room.import_w), Direction.EXPORT: _packed(room.export_w)}
-    plan.shifts.apply(headroom_w, block.elements, cycle_steps(plan))
-    fallback_w: dict[Direction, Floats] = {}
-    if block.band_w is not None:
-        far = headroom(limit_w, block.band_w[1], block.band_w[0], extra_w)
-        fallback_w = {Direction.IMPORT: _packed(far.import_w), Direction.EXPORT: _packed(far.export_w)}
-        plan.shifts.apply(fallback_w, block.elements, fallback_steps(plan), cautious=True)
-    return Room(
-        elements=block.elements,
-        headroom_w=headroom_w,
-        pool_w={
-            Direction.IMPORT: _packed(pool_reserve(room.import_w, bolder.import_w, fraction)),
-            Direction.EXPORT: _packed(pool_reserve(room.export_w, bolder.export_w, fraction)),
-        },
-        median_w=np.nan_to_num(median),
-        fallback_w=fallback_w,
-    )
-
-
 class Tally:
     """What a cycle tells of its forecasts, counted block by block."""
 
@@ -105,14 +49,14 @@ class Tally:
         self._sources: Counter[str] = Counter()
         self.weather_free_quarters = 0  # of all elements and phases, forecast without weather
 
-    def add(self, block: BlockForecast, room: Room, limit_w: Floats) -> None:
+    def add(self, block: BlockForecast, limit_w: Floats) -> None:
         """Count a block; `limit_w` (E, 3) of its elements."""
         self.marks.update(block.marks)
         self.refitted += block.refitted * len(block.elements)
         kinds, counts = np.unique(block.forecast.source, return_counts=True)
         for kind, count in zip(kinds.tolist(), counts.tolist(), strict=True):
             self._sources[ForecastSource(kind).name.lower()] += count
-        self.tightest = sorted([*self.tightest, *_tightest(room, limit_w)])[:TIGHTEST]
+        self.tightest = sorted([*self.tightest, *_tightest(block.room, limit_w)])[:TIGHTEST]
         if block.forecast.weather_free is not None:
             self.weather_free_quarters += int(block.forecast.weather_free.sum())
 
@@ -183,7 +127,3 @@ def _lay(outlook: Outlook, room: Room, places: Ints, rows: Ints) -> None:
     outlook.median_w[into] = room.median_w[source]
     for direction, far_w in room.fallback_w.items():
         outlook.fallback_headroom_w[direction][into] = far_w[source]
-
-
-def _packed(values: Floats) -> Floats:
-    return values.astype(np.float32)

@@ -23,7 +23,8 @@ from ampacity.operations.forecast import BlockForecast
 from ampacity.operations.forecast_plan import Plan
 from ampacity.operations.lapse import ended_of
 from ampacity.operations.limit_shifts import LimitShifts
-from ampacity.operations.outlook import Gathered, cycle_steps
+from ampacity.operations.outlook import Gathered
+from ampacity.operations.rooms import cycle_steps
 from ampacity.operations.stages import Stages
 from ampacity.operations.summary import Sums
 from ampacity.ports import (
@@ -33,6 +34,7 @@ from ampacity.ports import (
     CycleStore,
     DecisionWriter,
     Emergency,
+    Engine,
     Floats,
     Held,
     Ints,
@@ -111,40 +113,30 @@ async def known_now(
     )
 
 
-def decide_batch(
-    network: Network,
-    limit_w: Floats,
-    shifts: LimitShifts,
-    batch: Batch,
-    outlook: Outlook,
-    known: Known,
-    rules: Smoothing,
+def decide_part(
+    network: Network, limit_w: Floats, shifts: LimitShifts, outlook: Outlook, known: Known, rules: Smoothing
 ) -> tuple[Outlook, Decided]:
-    """The decision on a batch of trees, and the outlook that it rests on.
+    """The decision on a grid, or on a part of it that is whole trees, and the outlook that it rests on.
 
     Args:
-        network: The whole grid; what is decided bears its numbers.
+        network: The grid.
         limit_w: What its elements may carry [W], (E, 3).
         shifts: By how much overrides differ from that; the outlook has them in already.
-        batch: The trees.
-        outlook: Of the batch alone.
-        known: Of all groups.
+        outlook: Of its elements, before what emergencies take.
+        known: Of its groups.
         rules: How steady to be.
     """
-    part, here = batch.part(network), known.of(batch)
-    outlook = restrained(outlook, part, limit_w[batch.elements], here.imposed, shifts.among(batch.elements))
-    decided = decide(part, outlook, here.held, Before(capacities=here.told, rules=rules), here.away)
-    tables = tuple(replace(t, bound_by=batch.in_the_whole(t.bound_by)) for t in decided.tables)
-    return outlook, Decided(tables=tables)
+    outlook = restrained(outlook, network, limit_w, known.imposed, shifts)
+    return outlook, decide(network, outlook, known.held, Before(capacities=known.told, rules=rules), known.away)
 
 
 class TreeDecider:
     """Decides and writes batch after batch, one at a time."""
 
     def __init__(
-        self, plan: Plan, batches: Sequence[Batch], writer: DecisionWriter, stages: Stages, known: Known
+        self, plan: Plan, batches: Sequence[Batch], writer: DecisionWriter, stages: Stages, known: Known, engine: Engine
     ) -> None:
-        self._plan, self._batches, self._writer, self._stages = plan, batches, writer, stages
+        self._plan, self._batches, self._writer, self._stages, self._engine = plan, batches, writer, stages, engine
         self._writing = asyncio.Lock()  # a decision is written by one at a time
         self._known = known
         self._audience = Audience(connected=(), insistent=())
@@ -195,10 +187,11 @@ class TreeDecider:
     async def _decide(self, batch: Batch, outlook: Outlook, *, again: bool = False) -> None:
         known = replace(self._known, imposed=()) if again else self._known  # what was written is restrained already
         with self._stages.during("allocate"):
-            plan = self._plan
-            outlook, decided = await asyncio.to_thread(
-                decide_batch, plan.network, plan.limit_w, plan.shifts, batch, outlook, known, plan.cycle.smoothing
-            )
+            part = await asyncio.to_thread(batch.part, self._plan.network)
+            limit_w, rules = self._plan.limit_w[batch.elements], self._plan.cycle.smoothing
+            shifts = self._plan.shifts.among(batch.elements)
+            outlook, here = await self._engine.run(decide_part, part, limit_w, shifts, outlook, known.of(batch), rules)
+            decided = Decided(tables=tuple(replace(t, bound_by=batch.in_the_whole(t.bound_by)) for t in here.tables))
         async with self._writing:
             with self._stages.during("write"):
                 if not again:

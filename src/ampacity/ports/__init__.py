@@ -10,6 +10,7 @@ from ampacity.ports.decisions import (
     ForecastQuality,
     KeptModel,
 )
+from ampacity.ports.engine import Engine
 from ampacity.ports.grid import GridStore, GridVersion, Imported, Input, Series, WeatherRows, WeatherSource
 from ampacity.ports.peers import Away, ConnectedPeers, Counterpart, Outbox, Peers, Requests, Tokens, Usage, UsageIntake
 from ampacity.ports.records import (
@@ -56,6 +57,7 @@ __all__ = [
     "DecisionWriter",
     "Emergency",
     "EmergencyWriter",
+    "Engine",
     "FetchLog",
     "Floats",
     "ForecastQuality",

@@ -15,7 +15,8 @@ from ampacity.app.bench_forecast import bench_forecast
 from ampacity.app.bench_intake import bench_intake
 from ampacity.app.bench_measurements import bench_measurements
 from ampacity.app.bench_send import bench_send
-from ampacity.app.commands.options import AsJson, Config, run_until_stopped, settings_of
+from ampacity.app.commands.options import AsJson, Config, EngineAddress, run_until_stopped, settings_of
+from ampacity.app.engine import LOCAL
 from ampacity.app.progress import bar
 from ampacity.app.scratch_database import scratch_database
 from ampacity.app.session import database
@@ -49,6 +50,7 @@ def bench_cycle(
     groups_per_element: GroupsPerElement = 3,
     dso: Dso = False,
     send: Send = False,
+    engine: EngineAddress = LOCAL,
     config: Config = None,
     as_json: AsJson = False,
 ) -> None:
@@ -56,7 +58,7 @@ def bench_cycle(
     settings = settings_of(config)
     with database(settings) as dsn:
         made = DsoPlan(cables=elements) if dso else bench_plan(elements, groups_per_element)
-        result = run_until_stopped(_bench_cycle(dsn, settings, made, send))
+        result = run_until_stopped(_bench_cycle(dsn, settings, made, send, engine))
     if as_json:
         print(msgspec.json.encode(result).decode())  # noqa: T201
     else:
@@ -118,7 +120,9 @@ def bench_sending(
     Console().print(table)
 
 
-async def _bench_cycle(dsn: str, settings: Settings, plan: DistrictPlan | DsoPlan, send: bool) -> CycleBench:
+async def _bench_cycle(
+    dsn: str, settings: Settings, plan: DistrictPlan | DsoPlan, send: bool, engine: str
+) -> CycleBench:
     async with scratch_database(dsn) as scratch:
         with bar() as progress:
             task = progress.add_task("prepare", total=plan.cables)
@@ -133,7 +137,7 @@ async def _bench_cycle(dsn: str, settings: Settings, plan: DistrictPlan | DsoPla
                 end = plan.window.end_moment
                 await prepare(scratch, plan, tell)
         return await asyncio.to_thread(
-            run_apart, scratch, end, settings, send=send, models_copied=isinstance(plan, DsoPlan)
+            run_apart, scratch, end, settings, send=send, models_copied=isinstance(plan, DsoPlan), engine=engine
         )
 
 

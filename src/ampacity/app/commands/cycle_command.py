@@ -9,16 +9,17 @@ from rich.console import Console
 from rich.table import Table
 
 from ampacity.app.clock import wall_clock
-from ampacity.app.commands.options import AsJson, At, Config, with_store
+from ampacity.app.commands.options import AsJson, At, Config, EngineAddress, with_store
+from ampacity.app.engine import LOCAL
 from ampacity.app.session import Store
 from ampacity.app.settings import Settings
 from ampacity.operations.cycle import run_cycle
 from ampacity.ports import CycleRecord
 
 
-def cycle(at: At = None, config: Config = None, as_json: AsJson = False) -> None:
+def cycle(at: At = None, engine: EngineAddress = LOCAL, config: Config = None, as_json: AsJson = False) -> None:
     """Decide one quarter hour: forecast, headroom, shares, messages.  A decided one is shown again, not made anew."""
-    record = with_store(config, lambda store, settings: decide(store, settings, at or wall_clock()))
+    record = with_store(config, lambda store, settings: decide(store, settings, at or wall_clock()), engine=engine)
     if as_json:
         print(msgspec.json.encode(as_dict(record)).decode())  # noqa: T201
     else:

@@ -10,6 +10,7 @@ from typing import Annotated, Any, TypeVar
 
 import typer
 
+from ampacity.app.engine import LOCAL
 from ampacity.app.secret import with_secret_key
 from ampacity.app.session import Store, database, open_store
 from ampacity.app.settings import Settings, load_settings
@@ -21,6 +22,13 @@ Config = Annotated[
     Path | None, typer.Option("--config", help="Settings file (TOML); by default ampacity.toml where there is one.")
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
+
+EngineAddress = Annotated[
+    str,
+    typer.Option(
+        "--engine", metavar="local|dask://HOST:PORT", help="Where forecasts and shares are computed: here, or on Dask."
+    ),
+]
 
 
 def parse_moment(text: str) -> datetime:
@@ -50,12 +58,12 @@ def secured(settings: Settings) -> OscpSettings:
     return with_secret_key(settings, os.environ)
 
 
-def with_store(config: Path | None, work: Callable[[Store, Settings], Awaitable[T]]) -> T:
+def with_store(config: Path | None, work: Callable[[Store, Settings], Awaitable[T]], *, engine: str = LOCAL) -> T:
     """Open the database, do the work, close it; also when told to stop."""
     settings = settings_of(config)
 
     async def run(dsn: str) -> T:
-        async with open_store(dsn, settings) as store:
+        async with open_store(dsn, settings, engine=engine) as store:
             return await work(store, settings)
 
     with database(settings) as dsn:

@@ -10,7 +10,8 @@ import typer
 from rich.console import Console
 
 from ampacity.app.clock import make_clock
-from ampacity.app.commands.options import At, Config, run_until_stopped, settings_of
+from ampacity.app.commands.options import At, Config, EngineAddress, run_until_stopped, settings_of
+from ampacity.app.engine import LOCAL
 from ampacity.app.logs import log_to_stderr
 from ampacity.app.sandbox import sandbox_database, sandbox_invitation
 from ampacity.app.server import build_server, started
@@ -35,6 +36,7 @@ def serve(
     at: At = None,
     speed: Speed = 1.0,
     sandbox: Sandbox = False,
+    engine: EngineAddress = LOCAL,
     config: Config = None,
 ) -> None:
     """Serve peers, and run a publication cycle at once and at each quarter hour."""
@@ -46,7 +48,7 @@ def serve(
     async def run(dsn: str) -> None:
         async with (
             sandbox_database(dsn) if sandbox else nullcontext(dsn) as address,
-            open_store(address, settings) as store,
+            open_store(address, settings, engine=engine) as store,
             started(build_server(store, settings, clock, on_cycle=_note, sandbox=sandbox)),
         ):
             if sandbox:

@@ -1,0 +1,73 @@
+"""What the forecast of a block of elements leaves free."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from ampacity.allocation import headroom, pool_reserve
+from ampacity.forecasting import ForecastSettings, LoadForecast
+from ampacity.network import Direction
+from ampacity.operations.forecast_plan import Plan
+from ampacity.ports import Floats, Steps
+from ampacity.timegrid import QUARTERS_PER_DAY, QUARTERS_PER_HOUR
+
+BOLDER = 0.95  # the quantile whose gap to that of the risk makes the pool
+
+
+@dataclass(frozen=True, kw_only=True)
+class Room:
+    """What a block of elements leaves free; arrays (E, 3, steps) of its elements [W]."""
+
+    elements: range
+    headroom_w: Mapping[Direction, Floats]
+    pool_w: Mapping[Direction, Floats]
+    median_w: Floats
+    fallback_w: Mapping[Direction, Floats]  # empty where no new fallback is due
+
+
+def used_levels(settings: ForecastSettings) -> tuple[float, float, float]:
+    """The quantiles that a decision rests on: lower, median, upper."""
+    return settings.risk, 0.5, round(1 - settings.risk, 9)
+
+
+def cycle_steps(plan: Plan) -> Steps:
+    """The quarter hours of a cycle."""
+    return Steps(first=plan.origin, count=plan.cycle.horizon)
+
+
+def fallback_steps(plan: Plan) -> Steps:
+    """The hours that fallbacks reach."""
+    hours = plan.cycle.fallback_days * QUARTERS_PER_DAY // QUARTERS_PER_HOUR
+    return Steps(first=plan.origin - plan.origin % QUARTERS_PER_HOUR, count=hours, quarters=QUARTERS_PER_HOUR)
+
+
+def room_of(plan: Plan, elements: range, forecast: LoadForecast, band_w: tuple[Floats, Floats] | None) -> Room:
+    """The headroom that the forecast of a block of elements leaves; `band_w` (E, 3, hours): its worst credible load."""
+    rows = slice(elements.start, elements.stop)
+    limit_w, extra_w = plan.limit_w[rows], plan.cycle.extra_margin_w
+    lower, median, upper = (forecast.at(level) for level in used_levels(plan.forecast))
+    room = headroom(limit_w, upper, lower, extra_w)
+    bolder = headroom(limit_w, forecast.at(BOLDER), forecast.at(1 - BOLDER), extra_w)
+    fraction = plan.cycle.pool_fraction
+    headroom_w = {Direction.IMPORT: _packed(room.import_w), Direction.EXPORT: _packed(room.export_w)}
+    plan.shifts.apply(headroom_w, elements, cycle_steps(plan))
+    fallback_w: dict[Direction, Floats] = {}
+    if band_w is not None:
+        far = headroom(limit_w, band_w[1], band_w[0], extra_w)
+        fallback_w = {Direction.IMPORT: _packed(far.import_w), Direction.EXPORT: _packed(far.export_w)}
+        plan.shifts.apply(fallback_w, elements, fallback_steps(plan), cautious=True)
+    return Room(
+        elements=elements,
+        headroom_w=headroom_w,
+        pool_w={
+            Direction.IMPORT: _packed(pool_reserve(room.import_w, bolder.import_w, fraction)),
+            Direction.EXPORT: _packed(pool_reserve(room.export_w, bolder.export_w, fraction)),
+        },
+        median_w=np.nan_to_num(median),
+        fallback_w=fallback_w,
+    )
+
+
+def _packed(values: Floats) -> Floats:
+    return values.astype(np.float32)

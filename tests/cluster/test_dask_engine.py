@@ -1,0 +1,132 @@
+"""A cycle computed on a cluster of two processes is that of this process to the bit, also where a worker dies."""
+
+import asyncio
+import os
+import signal
+from dataclasses import dataclass, replace
+from typing import Any
+
+import pytest
+from distributed import LocalCluster
+
+from ampacity.app.engine import open_engine
+from ampacity.errors import NotReady, Unsuitable
+from ampacity.forecasting import ForecastSettings
+from ampacity.operations.bases import Bases
+from ampacity.operations.cycle import run_cycle
+from ampacity.operations.forecast import forecasts
+from ampacity.operations.forecast_plan import make_plan
+from ampacity.operations.replay import replay
+from ampacity.operations.settings import CycleSettings
+from ampacity.operations.stages import Stages
+from ampacity.operations.take_in import take_in
+from ampacity.simulation.district import DistrictPlan, make_district
+from ampacity.store.records import PostgresRecords
+from tests.operations.test_cycle import ports
+
+PLAN = DistrictPlan(homes=100, cables=12, cables_per_transformer=3, days=21)
+AT = PLAN.window.end_moment
+SETTINGS = {"forecast": ForecastSettings(), "cycle": CycleSettings(elements_at_once=5)}
+ADDRESS = "127.0.0.1"
+
+
+@dataclass(frozen=True)
+class Killing:
+    """An engine that kills a worker as soon as work is under way."""
+
+    engine: Any
+    killed: list[int]
+
+    @property
+    def at_once(self) -> int:
+        return self.engine.at_once
+
+    def share(self, value):
+        return self.engine.share(value)
+
+    async def run(self, work, *arguments, **options):
+        running = asyncio.create_task(self.engine.run(work, *arguments, **options))
+        if not self.killed:
+            processing = {}
+            while not any(processing.values()):
+                processing = await self.engine.client.processing()
+            pids = await self.engine.client.run(os.getpid)
+            busy = next(worker for worker, tasks in processing.items() if tasks)
+            self.killed.append(pids[busy])
+            os.kill(pids[busy], signal.SIGKILL)
+        return await running
+
+
+@pytest.fixture
+async def engine():
+    async with (
+        LocalCluster(
+            n_workers=2, threads_per_worker=1, host=ADDRESS, dashboard_address=None, asynchronous=True, silence_logs=50
+        ) as cluster,
+        open_engine(cluster.scheduler_address.replace("tcp://", "dask://")) as engine,
+    ):
+        yield engine
+
+
+async def stored(pool) -> list[bytes]:
+    rows = await pool.fetch("select load_w from forecast_block order by first_no")
+    models = await pool.fetch("select state from forecast_model order by model_id desc")
+    return [bytes(r[0]) for r in rows] + [bytes(models[0][0])]
+
+
+async def compare(pool, on, decision_id: int) -> None:
+    """The cycle's models, forecasts and shares, made again in this process."""
+    on_the_cluster = await stored(pool)
+    await pool.execute("delete from forecast_model")
+    plan = await make_plan(AT, grid=on.grid, cycles=on.cycles, **SETTINGS)
+    plan = replace(plan, with_fallback=True)
+    found = forecasts(plan, grid=on.grid, cycles=on.cycles, stages=Stages(), bases=Bases())
+    rooms = [block.room async for block in found]
+    records = PostgresRecords(pool)
+    levels = await pool.fetchval("select levels from forecast_block limit 1")
+    assert len(levels) >= 3
+    for room in rooms:
+        for direction, headroom_w in room.headroom_w.items():
+            _, kept_w = await records.headroom(decision_id, direction.value)
+            assert headroom_w.tobytes() == kept_w.tobytes()
+        for direction, headroom_w in room.fallback_w.items():
+            _, kept_w = await records.headroom(decision_id, f"fallback_{direction.value}")
+            assert headroom_w.tobytes() == kept_w.tobytes()
+    assert (await stored(pool))[-1] == on_the_cluster[-1]
+    replayed = await replay(decision_id, records)
+    assert replayed.is_equal, replayed.differences
+
+
+async def test_a_cycle_on_a_cluster_is_that_of_this_process_to_the_bit(pool, engine):
+    on = replace(ports(pool), engine=engine)
+    await take_in(make_district(PLAN), grid=on.grid, now=AT)
+
+    record = await run_cycle(AT, ports=on, **SETTINGS)
+
+    await compare(pool, on, record.decision_id)
+
+
+async def test_a_worker_that_is_killed_in_mid_cycle_is_made_good(pool, engine):
+    killed: list[int] = []
+    on = replace(ports(pool), engine=Killing(engine, killed))
+    await take_in(make_district(PLAN), grid=on.grid, now=AT)
+
+    record = await run_cycle(AT, ports=on, **SETTINGS)
+
+    assert len(killed) == 1
+    assert await pool.fetchval("select count(*) from decision") == 1
+    await compare(pool, on, record.decision_id)
+
+
+async def test_what_the_work_itself_raises_comes_back(engine):
+    with pytest.raises(ZeroDivisionError):
+        await engine.run(divmod, 1, 0)
+
+
+async def test_an_engine_that_is_not_there_is_told():
+    with pytest.raises(Unsuitable, match="must be local or dask://HOST:PORT"):
+        async with open_engine("ray://somewhere"):
+            pass
+    with pytest.raises(NotReady, match=r"no Dask scheduler at tcp://127\.0\.0\.1:1"):
+        async with open_engine("dask://127.0.0.1:1"):
+            pass
