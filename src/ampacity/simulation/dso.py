@@ -12,7 +12,7 @@ CABLES_PER_TRANSFORMER, TRANSFORMERS_PER_FEEDER, FEEDERS_PER_SUBSTATION = 10, 50
 PROVIDERS, GROUPS_PER_CABLE, EVERY_NTH_CABLE = 50, 2, 3
 WANTED = 0.8  # what each group may want, as a part of what its cable carries
 RATING_TIMES = {"transformer": 3.0, "feeder": 60.0, "substation": 500.0}  # of a cable's: so that some of them bind
-SAMPLE = 1024  # loads repeat after so many elements: a whole number of blocks of forecasts
+SAMPLE = 512  # loads repeat after so many elements: a whole number of blocks of forecasts
 SPARE = 1.3
 PHASE_V = NOMINAL_VOLTAGE_V / 3**0.5
 
