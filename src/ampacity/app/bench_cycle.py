@@ -17,6 +17,7 @@ from ampacity.app.settings import Settings
 from ampacity.errors import NotReady
 from ampacity.network import Element, ForecastKind, Group, GroupId, Network
 from ampacity.operations.cycle import CyclePorts, run_cycle
+from ampacity.operations.prepare_bases import prepare_bases
 from ampacity.oscp.settings import OscpSettings
 from ampacity.ports import CycleRecord, Engine, GridStore
 from ampacity.simulation.district import DistrictPlan, blocks, district_network, district_weather, providers_of
@@ -61,6 +62,7 @@ class CycleBench:
     first_fit_s: float  # the first cycle of all, which fits every model
     first_peak_mib: float
     restarted_s: float  # the first cycle of a new process, nothing kept in memory yet
+    bases_s: float  # beside the cycles, five times a day: the daily forecasts that the next hours rest on
     sent: Sent | None = None
     models_copied: bool = False  # so that the first cycle fitted none
 
@@ -115,11 +117,11 @@ def run_apart(
     """Run the first cycle, then usual ones, each in a process of its own, whose memory is the cycles' alone."""
     first: _Cycle = _apart(_first, dsn, at, settings, engine)
     if not send:
-        usual, _ = _apart(_usual, dsn, at, settings, None, engine)
-        return replace(_outcome(first, usual, None, 0), models_copied=models_copied)
+        usual, _, bases_s = _apart(_usual, dsn, at, settings, None, engine)
+        return replace(_outcome(first, usual, bases_s, None, 0), models_copied=models_copied)
     with sink() as peer:
-        usual, sent = _apart(_usual, dsn, at, settings, peer.port, engine)
-        return replace(_outcome(first, usual, sent, peer.count()), models_copied=models_copied)
+        usual, sent, bases_s = _apart(_usual, dsn, at, settings, peer.port, engine)
+        return replace(_outcome(first, usual, bases_s, sent, peer.count()), models_copied=models_copied)
 
 
 def _apart(work: Callable[..., Any], *args: object) -> Any:
@@ -149,7 +151,7 @@ class _Cycle:
     peak_mib: float
 
 
-def _outcome(first: _Cycle, usual: list[_Cycle], sent: Sent | None, delivered: int) -> CycleBench:
+def _outcome(first: _Cycle, usual: list[_Cycle], bases_s: float, sent: Sent | None, delivered: int) -> CycleBench:
     restarted, *others = usual
     middle = sorted(others, key=lambda c: c.total_s)[len(others) // 2]
     if sent is not None and delivered != sent.first_messages + sent.usual_messages:
@@ -164,6 +166,7 @@ def _outcome(first: _Cycle, usual: list[_Cycle], sent: Sent | None, delivered: i
         first_fit_s=round(first.total_s, 3),
         first_peak_mib=round(first.peak_mib, 1),
         restarted_s=round(restarted.total_s, 3),
+        bases_s=round(bases_s, 3),
         sent=sent,
     )
 
@@ -179,34 +182,36 @@ async def _first(dsn: str, at: datetime, settings: Settings, address: str) -> _C
 
 async def _usual(
     dsn: str, at: datetime, settings: Settings, sink_port: int | None, address: str
-) -> tuple[list[_Cycle], Sent | None]:
-    """The cycles after the first one, each with the newest quarter's measurements."""
+) -> tuple[list[_Cycle], Sent | None, float]:
+    """The cycles after the first one, each with the newest quarter's measurements; bases are made between them."""
     async with open_engine(address) as engine:
         return await _usual_cycles(dsn, at, settings, sink_port, engine)
 
 
 async def _usual_cycles(
     dsn: str, at: datetime, settings: Settings, sink_port: int | None, engine: Engine
-) -> tuple[list[_Cycle], Sent | None]:
+) -> tuple[list[_Cycle], Sent | None, float]:
     pool = await connect(dsn)
     try:
         ports = _ports(pool, engine)
         cycles: list[_Cycle] = []
         first_sent, first_s = await _deliver(pool, sink_port)
-        usual_sent = usual_s = 0.0
+        usual_sent = usual_s = bases_s = 0.0
         for k in range(1, 2 + USUAL_CYCLES):
             await _new_readings(ports.grid, at + (k - 1) * QUARTER)
             cycles.append(await measure(at + k * QUARTER, ports, settings))
+            bases_s += await _prepare_bases(at + k * QUARTER, ports, settings)
             count, seconds = await _deliver(pool, sink_port)
             usual_sent, usual_s = usual_sent + count, usual_s + seconds
         if sink_port is None:
-            return cycles, None
-        return cycles, Sent(
+            return cycles, None, bases_s
+        sent = Sent(
             first_messages=first_sent,
             first_per_s=round(first_sent / max(first_s, 1e-9), 1),
             usual_messages=int(usual_sent),
             usual_s=round(usual_s / len(cycles), 2),
         )
+        return cycles, sent, bases_s
     finally:
         await pool.close()
 
@@ -224,6 +229,20 @@ async def _deliver(pool: Pool, sink_port: int | None) -> tuple[int, float]:
     seconds = time.perf_counter() - begun
     await peering.client.close()
     return peering.sender.sent, seconds
+
+
+async def _prepare_bases(at: datetime, ports: CyclePorts, settings: Settings) -> float:
+    """As a server does beside its cycles; gives the seconds where it was time for it."""
+    begun = time.perf_counter()
+    made = await prepare_bases(
+        at,
+        grid=ports.grid,
+        cycles=ports.cycles,
+        forecast=settings.forecast.build(),
+        cycle=settings.cycle,
+        bases=ports.bases,
+    )
+    return time.perf_counter() - begun if made else 0.0
 
 
 async def _new_readings(grid: GridStore, start: datetime) -> None:

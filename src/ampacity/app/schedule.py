@@ -14,6 +14,7 @@ from ampacity.errors import AmpacityError, Conflict, NotReady
 from ampacity.operations.adjust import decide_waiting
 from ampacity.operations.cycle import run_cycle
 from ampacity.operations.learn import learn
+from ampacity.operations.prepare_bases import prepare_bases
 from ampacity.operations.score_forecasts import score_forecasts
 from ampacity.ports import CycleRecord
 from ampacity.timegrid import QUARTER, floor_quarter
@@ -47,11 +48,19 @@ class Schedule:
             await sleep_until(slot + QUARTER, self.clock)
 
     async def run_learning(self) -> None:
-        """After each cycle let the models learn that are due; a long round holds up no cycle."""
+        """After each cycle prepare the next hours' bases, and let models learn that are due; it holds up no cycle."""
         while True:
             await self.learning_due.wait()
             self.learning_due.clear()
             try:
+                await prepare_bases(
+                    floor_quarter(self.clock()),
+                    grid=self.store.grid,
+                    cycles=self.store.cycles,
+                    forecast=self.settings.forecast.build(),
+                    cycle=self.settings.cycle,
+                    bases=self.store.cycle_ports.bases,
+                )
                 await learn(
                     floor_quarter(self.clock()),
                     grid=self.store.grid,

@@ -1,6 +1,7 @@
 """Forecasts of the non-controllable load: models, calibrated margins, backtest.  Arrays in, arrays out."""
 
 from ampacity.forecasting.codec import dump_model, load_model
+from ampacity.forecasting.daily_codec import dump_daily, load_daily
 from ampacity.forecasting.designs import Designs
 from ampacity.forecasting.fallback import fallback_band
 from ampacity.forecasting.fitting import fit
@@ -25,10 +26,12 @@ __all__ = [
     "LoadHistory",
     "Weather",
     "days_of_window",
+    "dump_daily",
     "dump_model",
     "fallback_band",
     "fit",
     "forecast_days",
+    "load_daily",
     "load_model",
     "predict",
     "update",

@@ -1,44 +1,39 @@
-"""What a server keeps between cycles: each block's forecast of the day, made once, and what margins need of its model.
+"""The forecast of the day that cycles rest on: made once for some hours, and kept.
 
-A base is used only where the model and the measurements of the days before are those it was
-made of, and its weather is at most a few hours old; then nothing but newer weather could
-make a new one differ from it.
+A base serves from one *mark* of the day to the next: the day's start, an hour later (when all of
+the day before is known), and every six hours.  It is stored as soon as it is made; every cycle of
+these hours rests on the stored one, whichever server runs it and whenever that was started.  What
+a cycle adds by itself are the newest measurements.
 """
 
 import hashlib
 from collections import OrderedDict
 from dataclasses import dataclass, field, replace
-from datetime import datetime
 
 import numpy as np
 
 from ampacity.forecasting import DailyForecast, ForecastModel, Weather, dump_model, load_model
 from ampacity.ports import Ints
-from ampacity.timegrid import QUARTERS_PER_DAY, QUARTERS_PER_HOUR
+from ampacity.timegrid import QUARTERS_PER_DAY, QUARTERS_PER_HOUR, Window
 
-LARGEST_MIB = 2048.0  # of all bases; blocks beyond that are made anew in each cycle
+LARGEST_MIB = 2048.0  # of all bases in memory; those of blocks beyond that are read in each cycle
 WEATHER_HOURS = 6
 MOSTLY = 0.9  # of the next day's weather is known: the rest is filled in
+LATE = QUARTERS_PER_HOUR  # after the start of the day the last quarters of the day before are in
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Rests:
-    """What a base was made of."""
+def period_of(origin: int, day_start_quarter: int, delay_quarters: int) -> Window:
+    """The quarters for which the base of a quarter serves: from a mark to the next one.
 
-    model_made_at: datetime
-    elements: int
-    known_until: int  # the quarter up to which measurements of the days before could be known
-    newest_late: int  # the newest stored block with values of the days before
-    weather: bytes  # from `weather_print`
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Made:
-    """A base that was just made."""
-
-    daily: DailyForecast
-    model: ForecastModel
-    packed: bytes
+    >>> [period_of(q, 0, 0) for q in (0, 5, 95)]
+    [Window(first=0, count=4), Window(first=4, count=20), Window(first=72, count=24)]
+    """
+    step = WEATHER_HOURS * QUARTERS_PER_HOUR
+    marks = sorted({LATE + delay_quarters, *range(0, QUARTERS_PER_DAY + step, step)})
+    start = (origin - day_start_quarter) // QUARTERS_PER_DAY * QUARTERS_PER_DAY + day_start_quarter
+    mark = max(m for m in marks if start + m <= origin)
+    end = min(m for m in marks if m > mark)
+    return Window(start + mark, min(end, QUARTERS_PER_DAY) - mark)
 
 
 def packed(model: ForecastModel) -> bytes:
@@ -50,9 +45,8 @@ def packed(model: ForecastModel) -> bytes:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Base:
-    """A kept base: `daily` of a block, and its model without the experts, packed."""
+    """A base of a block: its daily forecast, and the model that made it without the experts, packed."""
 
-    rests: Rests
     daily: DailyForecast
     packed: bytes
 
@@ -68,52 +62,48 @@ class Base:
 
 @dataclass
 class Bases:
-    """Kept bases by the number of each block's first element, up to a size in memory."""
+    """Bases in memory, one of each block by the number of its first element, up to a size."""
 
     largest_mib: float = LARGEST_MIB
     used: int = 0  # how often one was at hand
-    _kept: "OrderedDict[int, Base]" = field(default_factory=OrderedDict)
+    made: int = 0  # how often one had to be made
+    _kept: "OrderedDict[int, tuple[int, Base]]" = field(default_factory=OrderedDict)
     _mib: float = 0.0
 
-    def usable(self, first_no: int, rests: Rests, day: int, end_day: int) -> Base | None:
-        """The base of a block where it is still right for a window from `day` to before `end_day`."""
-        base = self._kept.get(first_no)
-        if base is None or base.rests != rests or base.daily.day != day:
-            return None
-        if base.daily.day + base.daily.load.shape[1] - 1 < end_day:
+    def at_hand(self, first_no: int, base_id: int) -> Base | None:
+        """The base of that number, if it is in memory."""
+        kept_id, base = self._kept.get(first_no, (None, None))
+        if kept_id != base_id:
             return None
         self.used += 1
         return base
 
-    def keep(self, first_no: int, rests: Rests, made: Made) -> None:
-        """Keep a base in place of an older one of the block, if there is room."""
-        old = self._kept.pop(first_no, None)
+    def keep(self, first_no: int, base_id: int, base: Base) -> None:
+        """Keep a stored base in place of an older one of the block, if there is room."""
+        _, old = self._kept.pop(first_no, (0, None))
         self._mib -= old.mib if old else 0.0
-        base = Base(rests=rests, daily=made.daily, packed=made.packed)
         if self._mib + base.mib <= self.largest_mib:
-            self._kept[first_no] = base
+            self._kept[first_no] = base_id, base
             self._mib += base.mib
 
 
-def _known_until(weather: Weather) -> Ints:
-    """The last quarter known of each variable and cell, in steps, as far as it is in the days that a base is of."""
-    end = weather.window.end // QUARTERS_PER_DAY * QUARTERS_PER_DAY
+def _known_until(weather: Weather, end: int) -> Ints:
+    """The last quarter known of each variable and cell, in steps, as far as a base needs it."""
     known = np.isfinite(np.stack([weather.temperature_c, weather.global_radiation_w_m2, weather.wind_speed_m_s]))
     last = np.where(known.any(axis=2), weather.window.end - np.argmax(known[..., ::-1], axis=2), 0)
     found: Ints = np.minimum(last, end) // (WEATHER_HOURS * QUARTERS_PER_HOUR)
     return found
 
 
-def weather_print(weather: Weather, origin: int) -> bytes:
-    """What of the weather a base stands for: how old it may be, and what there was at all.
+def weather_print(weather: Weather, origin: int, end: int) -> bytes:
+    """Which weather there is at all for the coming day, and how far towards the quarter `end` it reaches.
 
-    A base is made anew with newer weather every `WEATHER_HOURS`, and as soon as weather that was
-    missing has come (or the other way round), so that a source that issues every few minutes
-    does not cost a base each time.
+    Another base is made as soon as weather that was missing has come, or the other way round; what
+    newer issues say of weather that was there waits for the next mark.
     """
-    told = hashlib.sha256(repr((origin // (WEATHER_HOURS * QUARTERS_PER_HOUR), len(weather.latitude))).encode())
+    told = hashlib.sha256(repr(len(weather.latitude)).encode())
     first = max(0, origin - weather.window.first)
-    told.update(_known_until(weather).tobytes())
+    told.update(_known_until(weather, end).tobytes())
     for values in (weather.temperature_c, weather.global_radiation_w_m2, weather.wind_speed_m_s):
         ahead = values[:, first : first + QUARTERS_PER_DAY]
         told.update((np.isfinite(ahead).mean(axis=1) >= MOSTLY).tobytes() if ahead.size else b"")

@@ -6,29 +6,26 @@ from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field, replace
 
 from ampacity.forecasting import (
-    DailyForecast,
     Designs,
-    ForecastModel,
     LoadForecast,
     LoadHistory,
-    days_of_window,
     dump_model,
     fallback_band,
     fit,
-    forecast_days,
     load_model,
     predict,
     update,
 )
 from ampacity.network.settling import Settled
-from ampacity.operations.bases import Base, Bases, Made, Rests, packed, weather_print
+from ampacity.operations.bases import Base, Bases
+from ampacity.operations.daily_bases import DailyBases
 from ampacity.operations.engine import LocalEngine
 from ampacity.operations.forecast_plan import Plan, element_blocks, needs_fit
 from ampacity.operations.rooms import Room, room_of
 from ampacity.operations.settled_loads import Reader
 from ampacity.operations.stages import Stages
 from ampacity.ports import CycleStore, Engine, Floats, GridStore, KeptModel
-from ampacity.timegrid import QUARTERS_PER_DAY, QUARTERS_PER_HOUR, Window, quarter_at
+from ampacity.timegrid import QUARTERS_PER_DAY, QUARTERS_PER_HOUR, Window
 
 RECENT_DAYS = 16  # what a forecast needs of the past when its model is fitted already
 NEWEST_DAYS = 2  # ... and the base of the day is at hand too
@@ -71,10 +68,8 @@ async def _run_of(
         cycles=cycles,
         reader=Reader(plan, grid, has_use=await grid.load_span("group") is not None),
         models=await cycles.models(plan.made_at),
-        newest_late=await grid.newest_block(plan.day_start),
-        weather=weather_print(plan.weather, plan.origin),
+        bases=await DailyBases.of(plan, cycles, bases, engine, shared),
         stages=stages,
-        bases=bases,
         engine=engine,
         shared=shared,
     )
@@ -103,34 +98,26 @@ class _Run:
     cycles: CycleStore
     reader: Reader
     models: Mapping[int, KeptModel]
-    newest_late: int
-    weather: bytes
     stages: Stages
-    bases: Bases
+    bases: DailyBases
     engine: Engine
     shared: object  # the plan, without the grid
     _fitting: asyncio.Lock = field(default_factory=asyncio.Lock)  # a fit takes much memory, and both cores by itself
 
     async def block(self, block: range) -> BlockForecast:
-        plan, kept = self.plan, self.models.get(block.start)
-        is_new = needs_fit(kept, block, plan)
-        if is_new:
+        kept = self.models.get(block.start)
+        if needs_fit(kept, block, self.plan):
             async with self._fitting:
                 return await self._fitted(block)
         assert kept is not None
-        rests = self._rests(kept, block)
-        base = self.bases.usable(block.start, rests, *days_of_window(plan.ahead, plan.forecast.day_start_quarter))
-        days = plan.cycle.history_days if plan.with_fallback else RECENT_DAYS if base is None else NEWEST_DAYS
-        settled, window = await self._read(block, days)
-        state: bytes | None = None
+        with self.stages.during("read"):
+            base = await self.bases.find(block)
+        settled, window = await self._read(block, NEWEST_DAYS if base is not None else RECENT_DAYS)
         if base is None:
-            with self.stages.during("read"):
-                state = await self.cycles.model(block.start, plan.made_at)
+            with self.stages.during("make base"):
+                base = await self.bases.make(block, kept, settled, window)
         with self.stages.during("forecast"):
-            made, forecast = await self.engine.run(forecast_block, self.shared, block, settled, window, state, base)
-        if made is not None:
-            self.bases.keep(block.start, rests, made)
-        return forecast
+            return await self.engine.run(forecast_block, self.shared, block, settled, window, base)
 
     async def _fitted(self, block: range) -> BlockForecast:
         plan = self.plan
@@ -139,25 +126,17 @@ class _Run:
             state = await self.engine.run(fitted, self.shared, block, settled, window, None, workers=FIT_WORKERS)
         with self.stages.during("keep model"):
             await self.cycles.keep_model(block.start, len(block), plan.made_at, plan.made_at, state)
-        with self.stages.during("forecast"):
-            made, forecast = await self.engine.run(forecast_block, self.shared, block, settled, window, state, None)
-        assert made is not None
         model = KeptModel(elements=len(block), made_at=plan.made_at, fitted_at=plan.made_at)
-        self.bases.keep(block.start, self._rests(model, block), made)
+        with self.stages.during("make base"):
+            base = await self.bases.make(block, model, settled, window, state)
+        with self.stages.during("forecast"):
+            forecast = await self.engine.run(forecast_block, self.shared, block, settled, window, base)
         return replace(forecast, refitted=True)
 
     async def _read(self, block: range, days: int) -> tuple[Settled, Window]:
+        days = self.plan.cycle.history_days if self.plan.with_fallback else days
         with self.stages.during("read"):
             return await self.reader.start(block, days)
-
-    def _rests(self, model: KeptModel, block: range) -> Rests:
-        return Rests(
-            model_made_at=model.made_at,
-            elements=len(block),
-            known_until=min(quarter_at(self.plan.known_at), self.plan.day_start),
-            newest_late=self.newest_late,
-            weather=self.weather,
-        )
 
 
 def fitted(
@@ -190,34 +169,19 @@ def updated(settled: Settled, window: Window, state: bytes, issued: Designs) -> 
     return dump_model(update(load_model(state), history, issued.weather, designs=issued))
 
 
-def forecast_block(
-    plan: Plan, block: range, settled: Settled, window: Window, state: bytes | None, base: Base | None
-) -> tuple[Made | None, BlockForecast]:
-    """The forecast of a block, and its base where that had to be made."""
+def forecast_block(plan: Plan, block: range, settled: Settled, window: Window, base: Base) -> BlockForecast:
+    """The forecast of a block."""
     history = LoadHistory(window=window, load_w=settled.load_w)
-    made = None if base is not None else _made(plan, history, state)
-    model, daily = (base.model(), base.daily) if base is not None else _both(made)
-    forecast = predict(model, history, plan.weather, window=plan.ahead, designs=plan.designs, daily=daily)
+    model = base.model()
+    forecast = predict(model, history, plan.weather, window=plan.ahead, designs=plan.designs, daily=base.daily)
     band_w = _band(plan, history, plan.limit_of(block)) if plan.with_fallback else None
-    return made, BlockForecast(
+    return BlockForecast(
         elements=block,
         forecast=forecast,
         room=room_of(plan, block, forecast, band_w),
         marks={**settled.counts(), "clock_moved": model.clock.count},
         refitted=False,
     )
-
-
-def _made(plan: Plan, history: LoadHistory, state: bytes | None) -> Made:
-    assert state is not None
-    model = load_model(state)
-    daily = forecast_days(model, history, plan.weather, window=plan.ahead, designs=plan.designs)
-    return Made(daily=daily, model=model, packed=packed(model))
-
-
-def _both(made: Made | None) -> tuple[ForecastModel, DailyForecast]:
-    assert made is not None
-    return made.model, made.daily
 
 
 def _band(plan: Plan, history: LoadHistory, limit_w: Floats) -> tuple[Floats, Floats]:

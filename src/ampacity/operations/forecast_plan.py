@@ -9,12 +9,14 @@ from ampacity.errors import NotReady
 from ampacity.forecasting import Designs, ForecastSettings, Weather, days_of_window
 from ampacity.network import Network
 from ampacity.network.batches import Batch
+from ampacity.operations.bases import WEATHER_HOURS
 from ampacity.operations.limit_shifts import LimitShifts, limit_shifts, reach
 from ampacity.operations.settings import CycleSettings
 from ampacity.ports import CycleStore, Floats, GridStore, Ints, KeptModel
-from ampacity.timegrid import QUARTERS_PER_DAY, Window, moment_of, quarter_at
+from ampacity.timegrid import QUARTERS_PER_DAY, QUARTERS_PER_HOUR, Window, moment_of, quarter_at
 
 ELEMENTS_PER_BLOCK = 512
+LONGEST_PERIOD = WEATHER_HOURS * QUARTERS_PER_HOUR
 FALLBACK_EVERY = timedelta(days=1)
 GRACE_DAYS = 1  # a model is refitted beside the cycles; a cycle does it itself only where that did not happen
 
@@ -62,9 +64,15 @@ class Plan:
 
 
 async def make_plan(
-    at: datetime, *, grid: GridStore, cycles: CycleStore, forecast: ForecastSettings, cycle: CycleSettings
+    at: datetime,
+    *,
+    grid: GridStore,
+    cycles: CycleStore,
+    forecast: ForecastSettings,
+    cycle: CycleSettings,
+    origin: int | None = None,
 ) -> Plan:
-    """What forecasts made at the start of a quarter hour need.
+    """What forecasts made at the start of a quarter hour need; they start there, or at a later quarter `origin`.
 
     Raises:
         NotReady: there is no grid yet.
@@ -73,7 +81,7 @@ async def make_plan(
     if not network.elements:
         raise NotReady("there is no grid yet: import a folder first")
     newest_fallback = await cycles.fallback_made_at(at)
-    origin = quarter_at(at)
+    origin = quarter_at(at) if origin is None else origin
     told = await grid.weather(weather_window(origin, cycle), at)
     weather = told.trusted_for(cycle.weather_stale_after_h * 3600)
     ahead = reach(origin, cycle)
@@ -119,9 +127,9 @@ def nearest_cell(network: Network, weather: Weather) -> Ints:
 
 
 def weather_window(origin: int, settings: CycleSettings) -> Window:
-    """The weather that a fit and a forecast made at a quarter can use."""
+    """The weather that a fit and a forecast made at a quarter can use; a base serves for some hours."""
     past = settings.history_days * QUARTERS_PER_DAY
-    return Window(origin - past, past + max(settings.horizon, 2 * QUARTERS_PER_DAY))
+    return Window(origin - past, past + max(settings.horizon + LONGEST_PERIOD, 2 * QUARTERS_PER_DAY))
 
 
 async def issued_designs(plan: Plan, grid: GridStore) -> Designs:

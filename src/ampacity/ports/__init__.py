@@ -1,5 +1,6 @@
 """What the operations need of the outside world."""
 
+from ampacity.ports.bases import BaseKey, BaseStore, StoredBase
 from ampacity.ports.decisions import (
     NOTHING_TOLD,
     AwayGroups,
@@ -43,6 +44,8 @@ __all__ = [
     "AskedConsent",
     "Away",
     "AwayGroups",
+    "BaseKey",
+    "BaseStore",
     "BrokenLink",
     "CapacityTable",
     "ChainHead",
@@ -80,6 +83,7 @@ __all__ = [
     "RunningGrant",
     "Series",
     "Steps",
+    "StoredBase",
     "StoredCapacities",
     "Subject",
     "Tokens",

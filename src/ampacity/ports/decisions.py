@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from ampacity.forecasting import LoadForecast
 from ampacity.forecasting.quality import ForecastScore
 from ampacity.network import Direction, ForecastKind
+from ampacity.ports.bases import BaseStore
 from ampacity.ports.grid import GridVersion
 from ampacity.ports.values import Floats, Ints, JsonObject, Steps
 
@@ -138,6 +139,11 @@ class KeptModel:
 
 class CycleStore(Protocol):
     """Slots, decisions and models."""
+
+    @property
+    def daily(self) -> BaseStore:
+        """The daily forecasts that cycles rest on."""
+        ...
 
     async def claim_cycle(self, slot: datetime, holder: UUID, lease: timedelta) -> bool:
         """Take a slot on; false where another one holds it or it is decided."""

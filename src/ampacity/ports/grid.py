@@ -155,10 +155,6 @@ class GridStore(Protocol):
         """
         ...
 
-    async def newest_block(self, before_quarter: int) -> int:
-        """The newest stored block with values of before a quarter; it grows when late or corrected ones come in."""
-        ...
-
     async def weather(self, window: Window, known_at: datetime) -> Weather:
         """Weather of all cells as it was known at a moment, on start-stamped quarters."""
         ...

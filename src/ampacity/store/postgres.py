@@ -9,6 +9,7 @@ from ampacity.forecasting import Weather
 from ampacity.network import ForecastKind, Network
 from ampacity.people import LimitChange
 from ampacity.ports import (
+    BaseStore,
     CapacityTable,
     CycleRecord,
     Floats,
@@ -22,6 +23,7 @@ from ampacity.ports import (
     WeatherRows,
 )
 from ampacity.store import grid, series, taking_in
+from ampacity.store.bases import PostgresBases
 from ampacity.store.decisions import PostgresDecision, lay_capacities, open_cycle_decision
 from ampacity.store.limits import limits_known_at
 from ampacity.store.pool import Pool
@@ -80,10 +82,6 @@ class PostgresGrid:
         async with self._pool.acquire() as connection, connection.transaction():
             return await taking_in.take_in_weather(connection, rows)
 
-    async def newest_block(self, before_quarter: int) -> int:
-        newest: int | None = await self._pool.fetchval(sql("newest_load_block"), before_quarter)
-        return newest or 0
-
     async def weather(self, window: Window, known_at: datetime) -> Weather:
         async with self._pool.acquire() as connection:
             return await read_weather(connection, window, known_at)
@@ -94,6 +92,7 @@ class PostgresCycles:
 
     def __init__(self, pool: Pool) -> None:
         self._pool = pool
+        self.daily: BaseStore = PostgresBases(pool)
 
     async def claim_cycle(self, slot: datetime, holder: UUID, lease: timedelta) -> bool:
         return await self._pool.fetchval(sql("claim_cycle"), slot, holder, lease) is not None

@@ -154,7 +154,8 @@ def _show(result: CycleBench) -> None:
     does = "which decides fallbacks, with copied models" if result.models_copied else "which fits all models"
     console.print(
         f"first cycle, {does}: {result.first_fit_s:.1f} s, {result.first_peak_mib:.0f} MiB; "
-        f"first one after a restart: {result.restarted_s:.1f} s"
+        f"first one after a restart: {result.restarted_s:.1f} s; "
+        f"beside them, five times a day, the bases of the next hours: {result.bases_s:.1f} s"
     )
     if result.sent is not None:
         console.print(

@@ -17,14 +17,6 @@ select (select min(first_quarter) from load_block where subject = $1) as first,
 from newest n
 left join load_block b on b.subject = $1 and b.first_quarter > n.first_quarter - 96;
 
--- name: newest_load_block
--- The newest block with values of before a quarter; blocks come roughly in the order of time.
-select block_id
-from load_block
-where first_quarter < $1
-order by block_id desc
-limit 1;
-
 -- name: ensure_load_partitions
 select ensure_load_partitions($1, $2);
 

@@ -1,0 +1,109 @@
+"""Bases of one period: found in memory or in the store, made where there is none yet."""
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from ampacity.forecasting import (
+    ForecastSettings,
+    LoadHistory,
+    days_of_window,
+    dump_daily,
+    forecast_days,
+    load_daily,
+    load_model,
+)
+from ampacity.network.settling import Settled
+from ampacity.operations.bases import Base, Bases, packed, period_of, weather_print
+from ampacity.operations.engine import LocalEngine
+from ampacity.operations.forecast_plan import Plan
+from ampacity.operations.settings import CycleSettings
+from ampacity.ports import BaseKey, CycleStore, Engine, KeptModel, StoredBase
+from ampacity.timegrid import Window
+
+MINUTES_PER_QUARTER = 15
+
+
+@dataclass(frozen=True, kw_only=True)
+class DailyBases:
+    """The bases that a plan's forecasts rest on."""
+
+    plan: Plan
+    cycles: CycleStore
+    kept: Bases
+    window: Window  # what they have to cover: until the last forecast that is made of them ends
+    mark: int
+    weather: bytes
+    stored: Mapping[int, StoredBase]
+    engine: Engine
+    shared: object  # the plan, as the engine has it
+
+    @classmethod
+    async def of(
+        cls, plan: Plan, cycles: CycleStore, kept: Bases, engine: Engine | None = None, shared: object = None
+    ) -> "DailyBases":
+        """See which there are."""
+        period = base_period(plan.origin, plan.forecast, plan.cycle)
+        window = Window(plan.origin, period.end - plan.origin + plan.cycle.horizon)
+        weather = weather_print(plan.weather, plan.origin, window.end)
+        _, end_day = days_of_window(window, plan.forecast.day_start_quarter)
+        stored = await cycles.daily.bases(period.first, weather, end_day, plan.made_at)
+        return cls(
+            plan=plan, cycles=cycles, kept=kept, window=window, mark=period.first, weather=weather, stored=stored,
+            engine=engine or LocalEngine(), shared=plan if engine is None else shared,
+        )  # fmt: skip
+
+    def has(self, block: range) -> bool:
+        stored = self.stored.get(block.start)
+        return stored is not None and stored.elements == len(block)
+
+    async def find(self, block: range) -> Base | None:
+        """The base of a block, if it has been made."""
+        return await self._loaded(block, self.stored[block.start]) if self.has(block) else None
+
+    async def make(
+        self, block: range, model: KeptModel, settled: Settled, window: Window, state: bytes | None = None
+    ) -> Base:
+        """Make the base of a block from the days before, and keep it; another server's, if that was first."""
+        if state is None:
+            state = await self.cycles.model(block.start, model.made_at)
+        assert state is not None
+        history = LoadHistory(window=window, load_w=settled.load_w)
+        base, blob = await self.engine.run(made_base, self.shared, history, state, self.window)
+        self.kept.made += 1
+        stored, is_ours = await self.cycles.daily.keep_base(self._key(block), model.made_at, blob)
+        if not is_ours:
+            return await self._loaded(block, stored)
+        self.kept.keep(block.start, stored.base_id, base)
+        return base
+
+    def _key(self, block: range) -> BaseKey:
+        _, end_day = days_of_window(self.window, self.plan.forecast.day_start_quarter)
+        return BaseKey(
+            first_no=block.start, elements=len(block), mark=self.mark, end_day=end_day,
+            weather=self.weather, made_at=self.plan.made_at,
+        )  # fmt: skip
+
+    async def _loaded(self, block: range, stored: StoredBase) -> Base:
+        at_hand = self.kept.at_hand(block.start, stored.base_id)
+        if at_hand is not None:
+            return at_hand
+        blob = await self.cycles.daily.base(stored.base_id)
+        state = await self.cycles.model(block.start, stored.model_made_at)
+        assert state is not None
+        base = await asyncio.to_thread(lambda: Base(daily=load_daily(blob), packed=packed(load_model(state))))
+        self.kept.keep(block.start, stored.base_id, base)
+        return base
+
+
+def made_base(plan: Plan, history: LoadHistory, state: bytes, window: Window) -> tuple[Base, bytes]:
+    """The base of a block over a window, and the same packed."""
+    model = load_model(state)
+    daily = forecast_days(model, history, plan.weather, window=window, designs=plan.designs)
+    return Base(daily=daily, packed=packed(model)), dump_daily(daily)
+
+
+def base_period(origin: int, forecast: ForecastSettings, cycle: CycleSettings) -> Window:
+    """The quarters for which the base of an origin serves."""
+    delay = -(-cycle.measurement_delay_min // MINUTES_PER_QUARTER)
+    return period_of(origin, forecast.day_start_quarter, delay)
