@@ -9,6 +9,7 @@ from litestar import Litestar
 from ampacity.app.peering import build_peering
 from ampacity.console import ConsolePorts, ConsoleSettings, console_router
 from ampacity.console_ports import IdentityProvider
+from ampacity.operations.situation import Lookout
 from ampacity.oscp.settings import OscpSettings
 from ampacity.store.changes import ChangeFeed
 from ampacity.store.complaints import PostgresComplaints
@@ -50,6 +51,7 @@ def build(
     settings: ConsoleSettings = SETTINGS,
     identity: IdentityProvider | None = None,
     demo: Sequence[str] = (),
+    lookout: Lookout | None = None,
 ) -> World:
     feed = ChangeFeed(pool)
     clock = Hands(AT + timedelta(minutes=5))
@@ -62,6 +64,8 @@ def build(
         complaints=PostgresComplaints(pool), weather_fetches=WeatherFetches(pool), changes=feed, identity=identity,
         sessions=desk,
     )  # fmt: skip
-    router = console_router(ports, settings, clock=clock, wall=wall, base_url=base_url, demo_accounts=demo)
+    router = console_router(
+        ports, settings, clock=clock, wall=wall, base_url=base_url, demo_accounts=demo, lookout=lookout
+    )
     app = Litestar([router], debug=False, logging_config=None, lifespan=[lambda _: feed.running()], openapi_config=None)
     return World(pool=pool, app=app, feed=feed, clock=clock)

@@ -13,6 +13,8 @@ from ampacity.app.settings import Settings
 from ampacity.console import ConsolePorts, console_router
 from ampacity.console.settings import ConsoleSettings
 from ampacity.console_ports import IdentityProvider
+from ampacity.operations.situation import Lookout
+from ampacity.operations.watch import Watch
 from ampacity.store.changes import ChangeFeed
 from ampacity.store.complaints import PostgresComplaints
 from ampacity.store.console import PostgresViews
@@ -22,13 +24,16 @@ from ampacity.store.people import PostgresPeople
 from ampacity.store.quality import QualityStore
 from ampacity.store.records import PostgresRecords
 
+PATIENCE_S = 0.08  # then a page shows what it showed before, and is told when there is more
+
 
 @dataclass(frozen=True, kw_only=True)
 class Mounted:
-    """The console's routes, and the feed of changes that has to run beside them."""
+    """The console's routes, with the feed of changes and the watch that have to run beside them."""
 
     router: Router
     feed: ChangeFeed
+    watch: Watch
 
 
 def build_console(
@@ -36,8 +41,10 @@ def build_console(
 ) -> Mounted:
     """Wire the console; nothing runs yet."""
     feed = ChangeFeed(store.pool)
+    views = PostgresViews(store.pool)
+    lookout = Lookout(views, store.grid, settings.cycle.power_factor, patience_s=PATIENCE_S)
     ports = ConsolePorts(
-        views=PostgresViews(store.pool),
+        views=views,
         people=PostgresPeople(store.pool),
         limits=PostgresLimits(store.pool),
         grid=store.grid,
@@ -60,8 +67,9 @@ def build_console(
         base_url=settings.server.base_url(),
         power_factor=settings.cycle.power_factor,
         demo_accounts=demo_accounts,
+        lookout=lookout,
     )
-    return Mounted(router=router, feed=feed)
+    return Mounted(router=router, feed=feed, watch=Watch(lookout, feed, clock))
 
 
 def _identity(settings: ConsoleSettings) -> IdentityProvider | None:

@@ -27,6 +27,7 @@ from ampacity.app.settings import Settings
 from ampacity.app.weather_intake import WeatherRounds
 from ampacity.console import PATH
 from ampacity.errors import NotReady
+from ampacity.operations.watch import Watch
 from ampacity.oscp.sandbox import Journal, noting, sandbox_router
 from ampacity.ports import CycleRecord
 from ampacity.store.changes import ChangeFeed
@@ -42,6 +43,7 @@ class Server:
     weather: WeatherRounds
     settings: Settings
     feed: ChangeFeed  # of what the console shows
+    watch: Watch  # keeps it ready
 
 
 def build_server(
@@ -74,7 +76,10 @@ def build_server(
     console = build_console(store, settings, peering, clock, demo_accounts)
     app = create_app(peering, console.router, journal, _gateway(store, settings, clock))
     weather = WeatherRounds(store=store, settings=settings)
-    return Server(app=app, peering=peering, schedule=schedule, weather=weather, settings=settings, feed=console.feed)
+    return Server(
+        app=app, peering=peering, schedule=schedule, weather=weather, settings=settings, feed=console.feed,
+        watch=console.watch,
+    )  # fmt: skip
 
 
 def _gateway(store: Store, settings: Settings, clock: DataClock) -> list[type[Controller]]:
@@ -123,6 +128,7 @@ async def started(server: Server) -> AsyncIterator[None]:
             async with (
                 running(server.peering),
                 server.feed.running(),
+                server.watch.running(),
                 _task(server.schedule.run_cycles()),
                 _task(server.schedule.run_decisions()),
                 _task(server.schedule.run_learning()),

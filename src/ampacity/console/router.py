@@ -62,6 +62,7 @@ def console_router(
     base_url: str,
     power_factor: float = 0.95,
     demo_accounts: Sequence[str] = (),
+    lookout: Lookout | None = None,
 ) -> Router:
     """The console, to be mounted in an app.
 
@@ -70,6 +71,7 @@ def console_router(
         base_url: Under which browsers reach the server, without a path.
         power_factor: As the cycle has it.
         demo_accounts: People whom anybody may be, the first one without asking; only `ampacity demo` gives them.
+        lookout: One that somebody keeps ready; by default each page that finds something new waits for it.
     """
     console = Console(
         settings=settings,
@@ -86,7 +88,7 @@ def console_router(
             limits=ports.limits, people=ports.people, clock=clock, wall=wall, power_factor=power_factor,
             grid=ports.grid, requests=ports.requests,
         ),
-        lookout=Lookout(ports.views, ports.grid, power_factor),
+        lookout=lookout or Lookout(ports.views, ports.grid, power_factor),
         demo_accounts=tuple(demo_accounts),
     )  # fmt: skip
 
