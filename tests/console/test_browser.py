@@ -13,6 +13,8 @@ from playwright.async_api import Browser, BrowserContext, ConsoleMessage, Page, 
 
 from ampacity.people import Role
 from tests.console.served import Served, served
+from tests.console.test_complaints import about_a_forecast
+from tests.console.test_pages import score_element_c1
 from tests.console.world import wall
 from tests.operations.people import PASSWORD, person
 from tests.operations.test_adjust import Bench
@@ -23,7 +25,8 @@ HAS_CHROMIUM = Path(CHROMIUM).is_file()
 pytestmark = pytest.mark.browser
 PAGES = (
     "/console/", "/console/grid", "/console/grid?under=t&as=tree", "/console/element?id=c1",
-    "/console/group?id=north-c1", "/console/negotiations", "/console/negotiation?no=1", "/console/providers",
+    "/console/group?id=north-c1", "/console/negotiations", "/console/negotiation?no=1&replay=1",
+    "/console/negotiation?no=2", "/console/providers", "/console/complaints",
     "/console/limits", "/console/limits/new?id=c1", "/console/quality", "/console/audit", "/console/decision?no=1",
     "/console/accounts",
 )  # fmt: skip
@@ -48,6 +51,8 @@ async def here(decided_copy: str) -> AsyncIterator[Served]:
         for name, role in PEOPLE.items():
             await person(running.world.pool, name, role, wall)
         await _ask(running)
+        await about_a_forecast(running.world.pool, "a charger is broken")
+        await score_element_c1(running.world)
         yield running
 
 
@@ -212,12 +217,17 @@ async def test_pictures_for_people_to_look_at(browser, here, tmp_path):
     folder = Path(os.environ.get("AMPACITY_SCREENSHOTS", tmp_path))
     pages = {
         "overview": "/console/", "element": "/console/element?id=c1", "group": "/console/group?id=north-c1",
-        "negotiation": "/console/negotiation?no=1", "grid": "/console/grid?under=t&as=tree",
+        "negotiation": "/console/negotiation?no=1&replay=1", "waiting": "/console/negotiation?no=2",
+        "negotiations": "/console/negotiations", "providers": "/console/providers",
+        "new": "/console/limits/new?id=c1",
+        "accounts": "/console/accounts", "complaints": "/console/complaints",
+        "decision": "/console/decision?no=1",
+        "grid": "/console/grid?under=t&as=tree",
         "limits": "/console/limits",
         "quality": "/console/quality", "audit": "/console/audit",
     }  # fmt: skip
     for scheme in ("light", "dark"):
-        watched = await enter(browser, here, "ada", color_scheme=scheme)
+        watched = await enter(browser, here, "root", color_scheme=scheme)
         for name, path in pages.items():
             page = await watched.go(path)
             await page.wait_for_timeout(300)

@@ -15,11 +15,11 @@ async def complain(pool, about: str | None, message: str, request_id: str) -> No
     assert await AskedStore(pool).add_complaint(0, complaint, AT)
 
 
-async def about_a_forecast(pool, message: str) -> None:
+async def about_a_forecast(pool, message: str, request_id: str = "about-one") -> None:
     sent = await pool.fetchval(
         "select request_id::text from outbound_forecast where group_no = 0 and kind = 'CONSUMPTION'"
     )
-    await complain(pool, sent, message, "about-one")
+    await complain(pool, sent, message, request_id)
 
 
 def words(page: str) -> str:

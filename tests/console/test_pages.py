@@ -169,12 +169,22 @@ async def test_the_margins_calibration_is_shown_by_quantile_from_stored_scores(w
     assert "288 quarter hours" in text
 
 
-async def score_element_c1(world) -> None:
+async def test_the_overview_tells_age_quality_and_who_is_offline(world, viewer):
+    await score_element_c1(world, came_w=250.0)
+    await world.pool.execute("insert into peer (provider_no, state, state_since) values (0, 'offline', now())")
+
+    page = re.sub(r"\s+", " ", re.sub(r"<[^>]*>", " ", (await viewer.get("/console/")).text))
+
+    assert re.search(r"c1 ● ok .* kW newest ■ 33.3 % 2 groups harbour ○ never invited , north ▲ offline", page)
+    assert re.search(r"c2 ● ok .* kW newest 0.0 % 1 group north ▲ offline", page)
+
+
+async def score_element_c1(world, came_w: float = 5.0) -> None:
     """A scored forecast: c1 was below its 5 % quantile on one phase all day, all others stood on the median."""
     load_w = np.broadcast_to(np.array([0.0, 10, 100, 190, 200])[:, None, None, None], (5, 3, 3, 96)).astype("f4")
     said = LoadForecast(
         window=Window(0, 96), levels=(0.01, 0.05, 0.5, 0.95, 0.99), load_w=load_w, source=np.full((3, 3), 4, "i1")
     )
-    came_w = np.full((3, 3, 96), 100.0)
-    came_w[1, 0] = 5.0
-    await QualityStore(world.pool).keep_score(AT, 0, score_forecast(said, came_w, 0.01))
+    all_w = np.full((3, 3, 96), 100.0)
+    all_w[1, 0] = came_w
+    await QualityStore(world.pool).keep_score(AT, 0, score_forecast(said, all_w, 0.01))

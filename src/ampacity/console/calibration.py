@@ -17,7 +17,7 @@ def calibration_plot(levels: Sequence[LevelScore]) -> Markup:
 
     Upper quantiles point up, lower ones down.  The shaded strip is half to double of what was promised.
     """
-    width, height = LEFT + SIZE + 12, SIZE + BOTTOM + 10
+    width, height = LEFT + SIZE + 24, SIZE + BOTTOM + 10
     top = 10
     what = "Calibration: share of quarter hours beyond each quantile, promised and observed"
     box = f'viewBox="0 0 {width} {height}" width="{width}" height="{height}"'
@@ -30,7 +30,8 @@ def calibration_plot(levels: Sequence[LevelScore]) -> Markup:
         parts.append(f'<text x="{LEFT - 6}" y="{_y(tick) + 4}" text-anchor="end">{_percent(tick)}</text>')
     parts.append(f'<path class="even" d="M{_x(LEAST)} {_y(LEAST)}L{_x(MOST)} {_y(MOST)}"/>')
     parts += [_mark(score) for score in levels]
-    parts.append(f'<text x="{LEFT + SIZE / 2}" y="{height - 2}" text-anchor="middle">promised</text></svg>')
+    parts.append(f'<text x="{LEFT + SIZE / 2}" y="{height - 2}" text-anchor="middle">promised</text>')
+    parts.append(f'<text x="{LEFT + 6}" y="{top + 14}">was</text></svg>')
     return Markup("".join(parts))  # noqa: S704  # numbers only
 
 

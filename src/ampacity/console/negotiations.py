@@ -50,7 +50,7 @@ async def negotiation_page(request: Asked) -> Response[str]:
     network = situation.network
     told = request.query_params.get("replay") == "1" and asked.decision_id is not None
     return await page(
-        request, "negotiation.html", asked=asked, events=events, window=window,
+        request, "negotiation.html", situation=situation, asked=asked, events=events, window=window,
         before_w=await _held_before(console, asked, window), held_w=_held(held, window),
         group=network.groups[asked.group_no],
         voltage_v=float(network.phase_voltage_v[network.element[asked.group_no]]),

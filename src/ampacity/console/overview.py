@@ -11,6 +11,7 @@ from ampacity.console.front import Asked, console_of
 from ampacity.console.render import page
 from ampacity.errors import NotFound
 from ampacity.operations.overview import SORTS, Wanted, counts, element_row, overview
+from ampacity.operations.quality import LOOK_BACK_WORST, promised
 from ampacity.operations.situation import Situation, State
 
 MOST_CHILDREN = 200
@@ -52,8 +53,12 @@ async def elements_page(request: Asked) -> Response[str]:
     console = console_of(request)
     situation = await console.lookout.situation(console.clock())
     wanted = wanted_of(request, console.settings.rows_per_page)
+    shown = overview(situation, wanted)
+    numbers = [row.element_no for row in shown.rows]
     return await page(
-        request, "overview.html", situation=situation, wanted=wanted, shown=overview(situation, wanted),
+        request, "overview.html", situation=situation, wanted=wanted, shown=shown,
+        exceeded=await console.ports.scores.exceeded(numbers, situation.at - LOOK_BACK_WORST),
+        promised=promised(situation), states=await console.ports.views.provider_states(),
         counts=counts(situation), kinds=sorted({e.kind for e in situation.network.elements}),
         providers=situation.network.providers, address=address_with,
     )  # fmt: skip

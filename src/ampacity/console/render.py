@@ -53,7 +53,7 @@ def environment() -> Environment:
         kw=shown.kw, kw_bare=shown.kw_bare, percent=shown.percent, age=shown.age, state=shown.state, kind=shown.kind
     )
     made.globals.update(
-        ampere=shown.ampere, of_group=shown.of_group, thumbnail=drawn.thumbnail,
+        ampere=shown.ampere, quarters_old=shown.quarters_old, of_group=shown.of_group, thumbnail=drawn.thumbnail,
         calibration_plot=calibration.calibration_plot, is_off=calibration.is_off, State=State, Permission=Permission,
         moment_of=moment_of, asset=asset, plotly=plotly_path(), plotly_style_ids=plotly_style_ids, nothing=shown.NONE,
     )  # fmt: skip
@@ -155,7 +155,7 @@ async def page(request: Asked, template: str, *, status_code: int = 200, **value
     """A page with the status line on top."""
     console, who = console_of(request), visitor(request)
     now = console.clock()
-    situation = await console.lookout.situation(now)
+    situation: Situation = values.get("situation") or await console.lookout.situation(now)
     line = Line(status=await console.ports.views.status(now), situation=situation, now=now, wall=console.wall())
     nav = [*_NAV, ("/console/accounts", "Accounts")] if who.may(Permission.ADMINISTER) else list(_NAV)
     return html(
@@ -171,6 +171,8 @@ def html(console: Console, template: str, *, request: Asked, status_code: int = 
     content = environment().get_template(template).render(
         console=console, now=now, path=request.url.path, theme=theme if theme in THEMES else "system",
         local=partial(shown.local, zone=console.zone, now=now),
-        quarter=partial(shown.quarter, zone=console.zone, now=now), **values,
+        quarter=partial(shown.quarter, zone=console.zone, now=now),
+        localised=partial(shown.localised, zone=console.zone, now=now),
+        detail=partial(shown.detail, zone=console.zone, now=now), **values,
     )  # fmt: skip
     return Response(content, media_type=MediaType.HTML, status_code=status_code, headers={"Cache-Control": "no-store"})

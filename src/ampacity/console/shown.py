@@ -1,6 +1,7 @@
 """Numbers, times and states as people read them."""
 
 import math
+import re
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
@@ -78,6 +79,15 @@ def age(past: timedelta) -> str:
     return f"{seconds / 3600:.0f} h" if seconds < 48 * 3600 else f"{seconds / 86400:.0f} d"
 
 
+def quarters_old(quarters: int) -> str:
+    """How old a measurement is whose quarter hour ended so many ago.
+
+    >>> quarters_old(0), quarters_old(3), quarters_old(20)
+    ('newest', '45 min old', '5 h old')
+    """
+    return "newest" if quarters <= 0 else f"{age(timedelta(minutes=15 * quarters))} old"
+
+
 def local(moment: datetime, zone: ZoneInfo, now: datetime) -> Markup:
     """Local time, with the day where it is another one, and UTC to those who point at it."""
     here, today = moment.astimezone(zone), now.astimezone(zone).date()
@@ -88,6 +98,40 @@ def local(moment: datetime, zone: ZoneInfo, now: datetime) -> Markup:
     return Markup('<time datetime="{}" title="{} UTC">{}</time>').format(  # format escapes
         utc.strftime("%Y-%m-%dT%H:%M:%SZ"), utc.strftime("%Y-%m-%d %H:%M:%S"), text
     )
+
+
+_UTC = re.compile(r"(\d{4}-\d\d-\d\d[T ]\d\d:\d\d)(?::\d\d(?:\.\d+)?)?(?: UTC|Z|\+00:00)")
+
+
+def localised(text: object, zone: ZoneInfo, now: datetime) -> Markup:
+    """A text in which every time in UTC is shown as people here read it.
+
+    >>> localised("c1 is full at 2026-07-01 10:15 UTC", ZoneInfo("Europe/Paris"), datetime(2026, 7, 1, tzinfo=UTC))
+    Markup('c1 is full at <time datetime="2026-07-01T10:15:00Z" title="2026-07-01 10:15:00 UTC">12:15</time>')
+    """
+    parts, at = [], 0
+    words = str(text)
+    for found in _UTC.finditer(words):
+        moment = datetime.fromisoformat(found[1]).replace(tzinfo=UTC)
+        parts += [escape(words[at : found.start()]), local(moment, zone, now)]
+        at = found.end()
+    return Markup("").join([*parts, escape(words[at:])])
+
+
+def detail(key: str, value: object, zone: ZoneInfo, now: datetime) -> Markup:
+    """A fact of the log in plain words: power in kW, energy in kWh, times as people here read them.
+
+    >>> detail("limit_w", 5700.0, ZoneInfo("UTC"), datetime(2026, 7, 1, tzinfo=UTC))
+    Markup('<span class="muted">limit</span> 5.7 kW')
+    """
+    name, told = key, value
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        if key.endswith("_w"):
+            name, told = key.removesuffix("_w"), kw(float(value))
+        elif key.endswith("_wh"):
+            name, told = key.removesuffix("_wh"), f"{kw_bare(float(value))} kWh"
+    words = "" if told in ("", None) else localised(told, zone, now)
+    return Markup('<span class="muted">{}</span> {}').format(name.replace("_", " "), words)
 
 
 def quarter(number: int, zone: ZoneInfo, now: datetime) -> Markup | str:

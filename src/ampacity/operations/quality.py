@@ -66,7 +66,7 @@ async def quality(situation: Situation, *, views: Views, scores: ForecastQuality
     """How the forecasts of all elements did in the last weeks."""
     total = await scores.total_scores(situation.at - LOOK_BACK)
     return Quality(
-        promised=_promised(situation),
+        promised=promised(situation),
         by_lead=_by_lead(total),
         by_level=_by_level(total),
         worst=await _worst(situation, scores),
@@ -79,12 +79,13 @@ async def element_quality(situation: Situation, element_no: int, scores: Forecas
     """How the forecasts of one element did in the last weeks."""
     found = await scores.element_scores([element_no], situation.at - LOOK_BACK)
     return Quality(
-        promised=_promised(situation), by_lead=_by_lead(found), by_level=_by_level(found), worst=[], unmeasured=[],
+        promised=promised(situation), by_lead=_by_lead(found), by_level=_by_level(found), worst=[], unmeasured=[],
         cycles=[],
     )  # fmt: skip
 
 
-def _promised(situation: Situation) -> float:
+def promised(situation: Situation) -> float:
+    """The share of quarter hours that may exceed the upper bound."""
     return 0.01 if situation.newest is None else situation.newest.risk
 
 

@@ -215,6 +215,10 @@ class ForecastQuality(Protocol):
         """The scores of some elements, summed over the cycles from a time on, (…, elements, 3, lead class)."""
         ...
 
+    async def exceeded(self, elements: Sequence[int], since: datetime) -> Mapping[int, float]:
+        """The share of quarters above the upper quantile in the cycles from a time on, of elements with a score."""
+        ...
+
     def counts_above(self, since: datetime) -> AsyncIterator[tuple[int, Floats, Floats]]:
         """Of each scored block: its first element, known quarters and quarters above the upper quantile, (E,)."""
         ...

@@ -150,6 +150,9 @@ class PostgresViews:
         ]
         return _request(row), events, held
 
+    async def provider_states(self) -> Mapping[str, str]:
+        return {r["provider_id"]: r["state"] for r in await self._pool.fetch(sql("provider_states"))}
+
     async def providers(self) -> Sequence[ProviderLine]:
         return [ProviderLine(**r) for r in await self._pool.fetch(sql("console_providers"))]
 

@@ -69,6 +69,14 @@ class QualityStore:
             beyond=parts[0].beyond if len(parts) == 1 else None,
         )  # fmt: skip
 
+    async def exceeded(self, elements: Sequence[int], since: datetime) -> dict[int, float]:
+        known: dict[int, float] = dict.fromkeys(elements, 0.0)
+        above: dict[int, float] = dict.fromkeys(elements, 0.0)
+        for row in await self._pool.fetch(sql("exceeded"), since, list(elements)):
+            known[row["element_no"]] += float(np.frombuffer(row["quarters"], _FLOAT).sum())
+            above[row["element_no"]] += float(np.frombuffer(row["above"], _FLOAT).sum())
+        return {e: above[e] / known[e] for e in elements if known[e]}
+
     async def counts_above(self, since: datetime) -> AsyncIterator[tuple[int, Floats, Floats]]:
         async with self._pool.acquire() as connection, connection.transaction():
             async for row in connection.cursor(sql("counts_above"), since, prefetch=64):

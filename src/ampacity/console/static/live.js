@@ -30,9 +30,21 @@ function gone() {
   show(`not live since ${clock(lost)}, trying again`, true);
 }
 
+// Somebody is typing there, or has typed something that is not sent yet.
 function isBusy(part) {
   const at = document.activeElement;
-  return part.contains(at) && at.matches("input, select, textarea");
+  if (part.contains(at) && at.matches("input, select, textarea")) return true;
+  const fields = [...part.querySelectorAll("input:not([type=hidden]), textarea")];
+  return fields.some((e) => e.value !== e.defaultValue || e.checked !== e.defaultChecked);
+}
+
+// What is open and what has the focus, found again in what replaces it.
+const opened = (part) => [...part.querySelectorAll("details[open]")].map((e) => e.id);
+function marked(e) {
+  if (e.matches("a[href]")) return `a[href="${CSS.escape(e.getAttribute("href"))}"]`;
+  if (e.matches("summary")) return `#${CSS.escape(e.parentElement.id)} > summary`;
+  if (e.matches("button")) return `button[name="${e.name}"][value="${CSS.escape(e.value)}"]`;
+  return e.id ? `#${CSS.escape(e.id)}` : null;
 }
 
 function put(fresh) {
@@ -42,11 +54,14 @@ function put(fresh) {
     part.dataset.was = other.innerHTML;
     const scroller = part.matches(".scroll") ? part : part.querySelector(".scroll");
     const [top, left] = [scroller?.scrollTop, scroller?.scrollLeft];
-    const focused = part.contains(document.activeElement) ? document.activeElement.getAttribute("href") : null;
+    const focused = part.contains(document.activeElement) ? document.activeElement : null;
+    const mark = focused ? marked(focused) : null;
+    const open = opened(part);
     part.replaceChildren(...document.importNode(other, true).childNodes);
     const again = part.matches(".scroll") ? part : part.querySelector(".scroll");
     if (again && scroller) [again.scrollTop, again.scrollLeft] = [top, left];
-    if (focused) part.querySelector(`a[href="${CSS.escape(focused)}"]`)?.focus({ preventScroll: true });
+    for (const id of open) part.querySelector(`#${CSS.escape(id)}`)?.setAttribute("open", "");
+    if (mark) part.querySelector(mark)?.focus({ preventScroll: true });
   }
 }
 
@@ -54,7 +69,9 @@ async function refresh() {
   if (fetching) return plan();
   fetching = true;
   try {
-    const answer = await fetch(location.href, { headers: { accept: "text/html" }, redirect: "manual" });
+    const here = new URL(location.href);
+    here.searchParams.delete("replay"); // that was asked for once
+    const answer = await fetch(here, { headers: { accept: "text/html" }, redirect: "manual" });
     if (answer.type === "opaqueredirect") location.reload();
     if (answer.ok) {
       put(new DOMParser().parseFromString(await answer.text(), "text/html"));

@@ -197,6 +197,11 @@ limit $7 offset $8;
 -- name: one_decision
 select decision_id, kind, made_at, recorded_at, settings, summary from decision where decision_id = $1;
 
+-- name: provider_states
+select p.provider_id, coalesce(s.state::text, 'never invited') as state
+from provider p
+left join peer s using (provider_no);
+
 -- name: sessions_by_state
 select state::text, count(*) as sessions from peer group by state;
 

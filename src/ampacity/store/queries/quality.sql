@@ -46,6 +46,15 @@ select s.levels,
 from forecast_score s
 where s.slot >= $1 and s.first_no <= $2 and s.first_no + s.elements > $2
 
+-- name: exceeded
+-- The first and the fourth figure of elements $2 in slots from $1 on.
+select e.element_no,
+    substring(s.figures from (e.element_no - s.first_no) * 36 + 1 for 36) as quarters,
+    substring(s.figures from (3 * s.elements + e.element_no - s.first_no) * 36 + 1 for 36) as above
+from forecast_score s
+join unnest($2::int[]) as e (element_no) on e.element_no >= s.first_no and e.element_no < s.first_no + s.elements
+where s.slot >= $1
+
 -- name: counts_above
 -- The first and the fourth figure of every block in slots from $1 on.
 select first_no, elements, substring(figures for elements * 36) as quarters,
