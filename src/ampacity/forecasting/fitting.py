@@ -42,6 +42,7 @@ def fit(
     designs: Designs | None = None,
     as_forecast: Designs | None = None,
     limit_w: Floats | None = None,
+    connections: Floats | None = None,
     previous: ForecastModel | None = None,
     workers: int = 1,
 ) -> ForecastModel:
@@ -55,6 +56,7 @@ def fit(
         as_forecast: the same of the weather as it had been forecast for each day, so that the margins know how wrong
             that is; without it the weather counts as known.
         limit_w: what each phase may carry [W], (E, 3): tells existing phases and spans the band where nothing is known.
+        connections: how many of each of `profiles.PROFILE_KINDS` are behind an element, (E, 4), for priors.
         previous: the model that this one replaces; its margins are carried on instead of learnt anew.
         workers: threads to use.
     """
@@ -71,7 +73,7 @@ def fit(
     issued = as_forecast or designs
     given = _Given(history=history, y_w=y_w, cell=cell, start=start, span=(first, end), workers=workers)
     pieces = _fit_rows(given, rows, (designs, issued), previous)
-    prior = fit_prior(history, limit_w, enough.reshape(-1, 3), settings)
+    prior = fit_prior(history, limit_w, enough.reshape(-1, 3), settings, connections)
     with_weather = np.isin(np.arange(len(enough)), _fitted_on_weather(pieces, settings))
     source = np.where(enough, np.where(with_weather, ForecastSource.MODEL, ForecastSource.WEATHER_FREE), 0)
     source = np.where(enough, source, prior.source.ravel()).reshape(-1, 3)

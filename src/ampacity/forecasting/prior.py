@@ -5,11 +5,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from ampacity.forecasting.calendar import WORKING, calendar_of, day_class
+from ampacity.forecasting.profiles import profile_of
 from ampacity.forecasting.types import Bools, Floats, Floats32, ForecastSettings, ForecastSource, Ints, LoadHistory
-from ampacity.timegrid import Window
+from ampacity.timegrid import QUARTERS_PER_DAY, Window, moment_of
 
 KINDS = 2 * 24  # working day or not × local hour
 WIDER_THAN_NEIGHBOURS, SHARE_OF_RANGE, SHARE_OF_LEVEL = 2.0, 0.5, 0.5
+KNOWN_LEVEL, LEVEL_DAYS = 0.5, 14.0  # a profile whose level is measured is so much narrower after so many days
 LIMIT_MEDIAN = 0.25
 LEVEL_OF_WIDTH = 0.01
 MAX_SAMPLE = 512  # neighbours looked at
@@ -33,11 +35,21 @@ def kind_of_hour(window: Window, settings: ForecastSettings) -> Ints:
     return found
 
 
-def fit_prior(history: LoadHistory, limit_w: Floats | None, modelled: Bools, settings: ForecastSettings) -> Prior:
+def fit_prior(
+    history: LoadHistory,
+    limit_w: Floats | None,
+    modelled: Bools,
+    settings: ForecastSettings,
+    connections: Floats | None = None,
+) -> Prior:
     """Priors of all series that have no model (E, 3).
 
-    With some hours of history: its level on the mean shape of its modelled neighbours, twice as wide as theirs.
-    With none, but a limit: a quarter of the limit, and a band that spans the limit.
+    With some hours of history: its level on the standard profile of its connections, where those are known, else on
+    the mean shape of its modelled neighbours, and twice as wide as theirs.  With none: the standard profile, else a
+    quarter of the limit and a band that spans the limit.
+
+    Args:
+        connections: how many of each of PROFILE_KINDS are behind an element, (E, 4); all 0 where it is not known.
     """
     load_w = history.load_w.reshape(len(history.load_w) * 3, history.window.count)
     limit = np.zeros(len(load_w)) if limit_w is None else np.asarray(limit_w, float).reshape(-1)
@@ -45,6 +57,8 @@ def fit_prior(history: LoadHistory, limit_w: Floats | None, modelled: Bools, set
     rows = np.flatnonzero(~modelled.ravel())
     source = np.full(len(load_w), ForecastSource.NONE, np.int64)
     source[rows] = np.where(has_some, ForecastSource.PRIOR, np.where(limit[rows] > 0, ForecastSource.LIMIT, 0))
+    known = profiles(connections, limit, history.window.end)
+    source[[row for row in known if source[row] == ForecastSource.LIMIT]] = ForecastSource.PROFILE
     series = np.flatnonzero(source != ForecastSource.NONE)
     kind = kind_of_hour(history.window, settings)
     shape, width = _neighbours(load_w[np.flatnonzero(modelled.ravel())[:MAX_SAMPLE]], kind)
@@ -53,9 +67,26 @@ def fit_prior(history: LoadHistory, limit_w: Floats | None, modelled: Bools, set
     for i, row in enumerate(series):
         if source[row] == ForecastSource.LIMIT:
             median[i], wide[i] = LIMIT_MEDIAN * limit[row], (1 + LIMIT_MEDIAN) * limit[row]
+        elif source[row] == ForecastSource.PROFILE:
+            median[i], wide[i] = known[int(row)][0], np.minimum(known[int(row)][1], (1 + LIMIT_MEDIAN) * limit[row])
         else:
-            median[i], wide[i] = _scaled(load_w[row], kind, shape, width)
+            days = np.isfinite(load_w[row]).sum() / QUARTERS_PER_DAY
+            by_kind = _relative(known.get(int(row)), (shape, width), days)
+            median[i], wide[i] = _scaled(load_w[row], kind, *by_kind, has_profile=int(row) in known)
     return Prior(source=source.reshape(-1, 3), series=series, median_w=median, width_w=wide)
+
+
+def profiles(connections: Floats | None, limit: Floats, quarter: int) -> dict[int, tuple[Floats, Floats]]:
+    """Standard profile of each phase of the elements whose connections are known: median and width, by series."""
+    if connections is None:
+        return {}
+    day_of_year = moment_of(quarter).timetuple().tm_yday
+    found = {}
+    for e in np.flatnonzero(connections.any(axis=1)):
+        phases = [e * 3 + p for p in range(3) if limit[e * 3 + p] > 0]
+        for row in phases:
+            found[int(row)] = profile_of(connections[e] / len(phases), day_of_year)
+    return found
 
 
 def no_prior(shape: tuple[int, ...]) -> Prior:
@@ -100,10 +131,24 @@ def _neighbours(load_w: Floats32, kind: Ints) -> tuple[Floats, Floats]:
     return shape, width
 
 
-def _scaled(load_w: Floats32, kind: Ints, shape: Floats, width: Floats) -> tuple[Floats, Floats]:
+def _relative(
+    profile: tuple[Floats, Floats] | None, neighbours: tuple[Floats, Floats], days: float
+) -> tuple[Floats, Floats]:
+    """Shape and width over the mean |load|: of the standard profile, else of neighbours.
+
+    The width of a profile is that of a load not known at all; days of history that tell its level narrow it.
+    """
+    if profile is None:
+        return neighbours
+    level = max(float(np.abs(profile[0]).mean()), 1e-3)
+    narrower = 1 - KNOWN_LEVEL * min(days / LEVEL_DAYS, 1)
+    return profile[0] / level, narrower * profile[1] / level / WIDER_THAN_NEIGHBOURS
+
+
+def _scaled(load_w: Floats32, kind: Ints, shape: Floats, width: Floats, *, has_profile: bool) -> tuple[Floats, Floats]:
     known = np.isfinite(load_w)
     own, expected = load_w[known].astype(float), shape[kind[known]]
     level = max(float(np.abs(own).mean() / max(np.abs(expected).mean(), 1e-6)), 1e-3)
     offset = own.mean() - level * expected.mean()
-    spread = SHARE_OF_RANGE * (own.max() - own.min()) + SHARE_OF_LEVEL * level
+    spread = SHARE_OF_RANGE * (own.max() - own.min()) + (0 if has_profile else SHARE_OF_LEVEL * level)
     return level * shape + offset, np.maximum(WIDER_THAN_NEIGHBOURS * width * level, spread)

@@ -28,6 +28,7 @@ class ForecastSource(IntEnum):
     PRIOR = 2  # too little history for a model: its few days, or its neighbours' shape
     WEATHER_FREE = 3  # a model of the calendar alone: there is no weather, or none to be trusted
     MODEL = 4
+    PROFILE = 5  # nothing measured yet: standard profiles of its connections
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,6 +9,7 @@ from pathlib import Path
 from ampacity.intake.faults import FaultList, Place
 from ampacity.intake.source import chunks, find_source
 from ampacity.network import Element, ElementId, Group, GroupId, PowerUnit, Provider, ProviderId, grid_faults
+from ampacity.network.connections import Connections, parsed_connections
 
 COLUMNS = {
     "elements": (
@@ -21,7 +22,7 @@ COLUMNS = {
     ),
     "providers": ("provider_id", "name"),
 }  # fmt: skip
-OPTIONAL = {"groups": ("all_or_nothing",)}
+OPTIONAL = {"elements": ("connections",), "groups": ("all_or_nothing",)}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,6 +73,13 @@ class _Row:
             return tuple(int(p) for p in sorted(text))
         self.fault(column, "must be some of 1, 2, 3, each once, as in 123")
         return (1, 2, 3)
+
+    def connections(self, column: str = "connections") -> Connections:
+        try:
+            return parsed_connections(self.cells.get(column, ""))
+        except ValueError as wrong:
+            self.fault(column, str(wrong))
+            return ()
 
     def one_of(self, column: str, choices: type[StrEnum]) -> str:
         if self.cells[column] in [choice.value for choice in choices]:
@@ -157,6 +165,7 @@ def _element(row: _Row) -> Element:
         latitude=row.number_or_none("latitude"),
         longitude=row.number_or_none("longitude"),
         name=row.cells["name"],
+        connections=row.connections(),
     )
 
 

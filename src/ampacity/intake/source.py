@@ -41,7 +41,7 @@ def find_source(
     """The file of a table with its header checked; None where it is not there.
 
     A missing, unknown or repeated column is noted as a fault; with a missing one the file cannot be read: None.
-    Those of `columns` that are `optional` may be missing.
+    Those that are `optional` may be missing.
     """
     found = [path for suffix in SUFFIXES if (path := folder / f"{table}{suffix}").is_file()]
     if not found:
@@ -61,9 +61,10 @@ def _header_suits(
 ) -> bool:
     """Whether every column is there once; notes what is missing, unknown or repeated."""
     row = None if place.row_word == "row" else -1
+    possible = tuple(dict.fromkeys((*columns, *optional)))
     for name in dict.fromkeys(given):
-        if name not in columns:
-            faults.add(place, f"the column {name!r} is unknown, there may be {', '.join(columns)}", row=row)
+        if name not in possible:
+            faults.add(place, f"the column {name!r} is unknown, there may be {', '.join(possible)}", row=row)
         elif given.count(name) > 1:
             faults.add(place, f"the column {name!r} is there {given.count(name)} times", row=row)
     missing = [name for name in columns if name not in given and name not in optional]

@@ -4,6 +4,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import NewType
 
+from ampacity.network.connections import Connections
+
 ElementId = NewType("ElementId", str)
 GroupId = NewType("GroupId", str)
 ProviderId = NewType("ProviderId", str)
@@ -55,6 +57,7 @@ class Element:
     latitude: float | None = None
     longitude: float | None = None
     name: str = ""
+    connections: Connections = ()  # behind it, for as long as nothing has been measured
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

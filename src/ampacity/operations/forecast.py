@@ -156,6 +156,7 @@ def fitted(
         plan.forecast,
         designs=plan.designs,
         limit_w=plan.limit_of(block),
+        connections=plan.connections[block.start : block.stop],
         as_forecast=None if previous is None else issued,
         previous=None if previous is None else load_model(previous),
         workers=workers,

@@ -7,6 +7,7 @@ import numpy as np
 
 from ampacity.errors import NotReady
 from ampacity.forecasting import Designs, ForecastSettings, Weather, days_of_window
+from ampacity.forecasting.profiles import PROFILE_KINDS
 from ampacity.network import Network
 from ampacity.network.batches import Batch
 from ampacity.operations.bases import WEATHER_HOURS
@@ -31,6 +32,7 @@ class Plan:
     weather: Weather
     designs: Designs  # shared columns of the regression, made once for all blocks
     cell: Ints  # (E,) index of the weather cell, -1 for none
+    connections: Floats  # (E, 4) how many connections of each of PROFILE_KINDS are behind an element
     origin: int  # the quarter from which on is forecast
     made_at: datetime
     forecast: ForecastSettings
@@ -93,12 +95,21 @@ async def make_plan(
         weather=weather,
         designs=Designs(weather, forecast),
         cell=nearest_cell(network, weather),
+        connections=_connections(network),
         origin=origin,
         made_at=at,
         forecast=forecast,
         cycle=cycle,
         with_fallback=newest_fallback is None or at - newest_fallback >= FALLBACK_EVERY,
     )
+
+
+def _connections(network: Network) -> Floats:
+    found = np.zeros((len(network.elements), len(PROFILE_KINDS)), np.float32)
+    for e, element in enumerate(network.elements):
+        for kind, number in element.connections:
+            found[e, PROFILE_KINDS.index(kind.value)] = number
+    return found
 
 
 def element_blocks(elements: int) -> list[range]:

@@ -15,6 +15,7 @@ from ampacity.network import (
     Provider,
     ProviderId,
 )
+from ampacity.network.connections import connections_text, parsed_connections
 from ampacity.store.pool import Connection
 from ampacity.store.sql import sql
 
@@ -118,7 +119,7 @@ async def _add_ids(
 async def _write_elements(connection: Connection, known: _Known, elements: Sequence[Element]) -> int:
     columns = [
         "element_no", "version", "kind", "parent_no", "nominal_voltage_v", "rated_current_a", "rated_power_va",
-        "phases", "latitude", "longitude", "name",
+        "phases", "latitude", "longitude", "name", "connections",
     ]  # fmt: skip
     rows = []
     for e in elements:
@@ -130,6 +131,7 @@ async def _write_elements(connection: Connection, known: _Known, elements: Seque
             (
                 known.elements[e.element_id], version + 1, e.kind, parent_no, e.nominal_voltage_v, e.rated_current_a,
                 e.rated_power_va, _text(e.phases), e.latitude, e.longitude, e.name,
+                connections_text(e.connections),
             )
         )  # fmt: skip
     await _copy(connection, "element_version", columns, rows)
@@ -174,6 +176,7 @@ def _element(row: asyncpg.Record, ids: Sequence[str]) -> Element:
         latitude=row["latitude"],
         longitude=row["longitude"],
         name=row["name"],
+        connections=parsed_connections(row["connections"]),
     )
 
 

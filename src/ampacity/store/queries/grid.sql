@@ -1,7 +1,7 @@
 -- name: grid_elements
 -- What is known of every element now, by number.
 select element_no, element_id, kind, parent_no, nominal_voltage_v, rated_current_a, rated_power_va, phases,
-    latitude, longitude, name, version
+    latitude, longitude, name, connections, version
 from current_element
 order by element_no;
 

@@ -32,7 +32,7 @@ where d.decision_id = $1;
 -- name: grid_elements_at
 -- What was known of every element at a change, by number.
 select distinct on (v.element_no) v.element_no, e.element_id, v.kind, v.parent_no, v.nominal_voltage_v, v.rated_current_a,
-    v.rated_power_va, v.phases, v.latitude, v.longitude, v.name, v.version
+    v.rated_power_va, v.phases, v.latitude, v.longitude, v.name, v.connections, v.version
 from element_version v
 join element e using (element_no)
 where v.change_no <= $1
