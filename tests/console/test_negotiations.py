@@ -5,6 +5,8 @@ from datetime import timedelta
 
 import pytest
 
+from ampacity.operations.adjust import decide_waiting
+from ampacity.operations.settings import NegotiationSettings
 from tests.operations.test_adjust import HARBOUR, NORTH, Bench
 from tests.operations.test_cycle import AT
 
@@ -74,6 +76,60 @@ async def test_a_waiting_request_shows_what_it_would_do_before_it_is_decided(ask
     assert "Replay the decision" not in page
     assert re.search(r"harbour-c1 asked harbour", page)
     assert "Nobody else would hold less or more" in page
+
+
+RULES = NegotiationSettings(consent_above_w=1_000.0, consent_wait_s=600.0)
+
+
+@pytest.fixture
+async def large(world) -> Bench:
+    """A request that an operator is asked about."""
+    bench = Bench(world.pool)
+    await bench.ask(NORTH, 40_000.0, at=NOW)
+    await decide_waiting(NOW, grid=bench.on.grid, requests=bench.on.requests, rules=RULES)
+    return bench
+
+
+async def test_a_large_request_waits_on_top_with_the_clock_running(large, viewer, operator):
+    seen = words((await viewer.get("/console/negotiations")).text)
+    overview = words((await viewer.get("/console/")).text)
+    one = words((await operator.get("/console/negotiation?no=1")).text)
+
+    assert "Waiting for a yes or no" in seen
+    assert re.search(r"north-c1 north consumption 40.0 kW [\d.]+ kW", seen)
+    assert "8 min left the rule decides at 01:13" in seen
+    assert "an operator answers it" in seen
+    assert "1 request waits for a yes or no" in overview
+    assert "No: refuse it" in one
+    assert "What it would do if it were decided now" in one
+
+
+async def test_a_yes_lets_the_rule_decide_and_is_in_the_log(large, operator, viewer):
+    refused = await viewer.post("/console/negotiations/answer", no="1", answer="yes")
+    forged = await operator.http.post("/console/negotiations/answer", data={"no": "1", "answer": "yes"})
+    done = await operator.post("/console/negotiations/answer", no="1", answer="yes", reason="the fair is on")
+    again = await operator.post("/console/negotiations/answer", no="1", answer="no", reason="no")
+    await decide_waiting(NOW, grid=large.on.grid, requests=large.on.requests, rules=RULES)
+
+    assert (refused.status_code, forged.status_code, done.status_code, again.status_code) == (403, 403, 303, 409)
+    assert [s for g, s, _ in await large.story() if g == NORTH][-1] in {"granted", "partly"}
+    log = words((await operator.get("/console/audit?about=group/north-c1")).text)
+    assert "approved a request" in log
+    assert "the fair is on" in log
+    assert "Waiting for a yes or no" not in words((await operator.get("/console/negotiations")).text)
+
+
+async def test_a_no_needs_a_reason_which_is_then_the_answer(large, operator):
+    empty = await operator.post("/console/negotiations/answer", no="1", answer="no", reason=" ")
+    done = await operator.post("/console/negotiations/answer", no="1", answer="no", reason="works at the cable")
+    await decide_waiting(NOW, grid=large.on.grid, requests=large.on.requests, rules=RULES)
+
+    assert empty.status_code == 422
+    assert "a no needs a reason" in words(empty.text)
+    assert done.headers["location"] == "/console/negotiations?done=refused"
+    page = words((await operator.get("/console/negotiation?no=1")).text)
+    assert "works at the cable" in page
+    assert "rejected" in page
 
 
 async def test_those_who_had_to_give_way_are_named_with_how_much(asked, viewer):

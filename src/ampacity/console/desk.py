@@ -7,6 +7,7 @@ from zoneinfo import ZoneInfo
 from ampacity.console.settings import ConsoleSettings
 from ampacity.console_ports import Changes, Complaints, DeadLetters, IdentityProvider, LimitStore, PeopleStore, Views
 from ampacity.operations.accounts import Reception
+from ampacity.operations.consent import ConsentDesk
 from ampacity.operations.desk import Desk
 from ampacity.operations.limits import LimitDesk
 from ampacity.operations.situation import Lookout
@@ -45,6 +46,7 @@ class Console:
     base_url: str
     reception: Reception
     limit_desk: LimitDesk
+    consent_desk: ConsentDesk
     lookout: Lookout
     demo_accounts: tuple[str, ...]  # people whom anybody may be, in the demonstration only
     one_replay: asyncio.Lock = field(default_factory=asyncio.Lock)  # so that lookers cannot keep the server busy

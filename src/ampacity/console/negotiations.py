@@ -12,6 +12,7 @@ from ampacity.console.front import Asked, console_of
 from ampacity.console.render import page
 from ampacity.console_ports import HeldBy, RequestLine
 from ampacity.errors import NotFound, NotReady
+from ampacity.operations.consent import waiting_for_consent
 from ampacity.operations.effect import Effect, PathRoom, effect_of, foresee_request, rooms_above
 from ampacity.operations.element_view import lay
 from ampacity.operations.group_view import line_of
@@ -22,9 +23,20 @@ from ampacity.timegrid import Window, quarter_at
 PER_PAGE = 50
 
 
+DONE = {
+    "approved": "The request is approved; the rule decides on it as on any other.",
+    "refused": "The request is refused; its provider is told with the reason.",
+}
+
+
 @get("/negotiations")
 async def negotiations_page(request: Asked) -> Response[str]:
     """The inbox."""
+    return await inbox(request)
+
+
+async def inbox(request: Asked, *, said: str = "", status_code: int = 200) -> Response[str]:
+    """What waits for a person, then for the rule, then what was decided."""
     console = console_of(request)
     number = request.query_params.get("page", "1")
     at = int(number) if number.isdecimal() and 0 < len(number) < 7 else 1
@@ -32,8 +44,10 @@ async def negotiations_page(request: Asked) -> Response[str]:
         group_no=None, waiting=None, limit=PER_PAGE, offset=(max(at, 1) - 1) * PER_PAGE
     )
     return await page(
-        request, "negotiations.html", rows=rows, found=found, at=max(at, 1), per_page=PER_PAGE, nan=np.nanmax
-    )
+        request, "negotiations.html", status_code=status_code, said=said, rows=rows, found=found, at=max(at, 1),
+        per_page=PER_PAGE, nan=np.nanmax, for_person=await waiting_for_consent(console.consent_desk),
+        done=DONE.get(request.query_params.get("done", "")),
+    )  # fmt: skip
 
 
 @get("/negotiation")
@@ -56,6 +70,9 @@ async def negotiation_page(request: Asked) -> Response[str]:
         voltage_v=float(network.phase_voltage_v[network.element[asked.group_no]]),
         element=network.elements[int(network.element[asked.group_no])], now_quarter=quarter_at(console.clock()),
         decision=None if asked.decision_id is None else await console.ports.views.decision(asked.decision_id),
+        for_person=[
+            c for c in await waiting_for_consent(console.consent_desk) if c.request_no == asked.request_no
+        ],
         rests_on=await _rests_on(console, asked), outcome=await _outcome(console, asked),
         replayed=await replayed(console, asked.decision_id, asked, window) if told and asked.decision_id else None,
     )  # fmt: skip

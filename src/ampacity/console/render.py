@@ -91,6 +91,7 @@ class Line:
     situation: Situation
     now: datetime
     wall: datetime
+    for_consent: int  # requests that an operator is asked about
 
     @property
     def alarms(self) -> list[tuple[str, str, str]]:
@@ -115,15 +116,21 @@ class Line:
                 "/console/limits",
             ),
             (
+                self.for_consent,
+                "tight",
+                _counted(self.for_consent, "request waits", "requests wait") + " for a yes or no",
+                "/console/negotiations",
+            ),
+            (
                 s.complaints,
                 "tight",
                 _counted(s.complaints, "complaint", "complaints") + " of providers",
                 "/console/complaints",
             ),
             (
-                s.requests_waiting,
+                s.requests_waiting - self.for_consent,
                 "tight",
-                _counted(s.requests_waiting, "request waits", "requests wait"),
+                _counted(s.requests_waiting - self.for_consent, "request waits", "requests wait"),
                 "/console/negotiations",
             ),
             (
@@ -156,7 +163,11 @@ async def page(request: Asked, template: str, *, status_code: int = 200, **value
     console, who = console_of(request), visitor(request)
     now = console.clock()
     situation: Situation = values.get("situation") or await console.lookout.situation(now)
-    line = Line(status=await console.ports.views.status(now), situation=situation, now=now, wall=console.wall())
+    asked = await console.ports.requests.for_consent(now)
+    line = Line(
+        status=await console.ports.views.status(now), situation=situation, now=now, wall=console.wall(),
+        for_consent=len(asked),
+    )  # fmt: skip
     nav = [*_NAV, ("/console/accounts", "Accounts")] if who.may(Permission.ADMINISTER) else list(_NAV)
     return html(
         console, template, request=request, status_code=status_code, who=who, line=line, nav=nav,

@@ -14,6 +14,7 @@ from ampacity.console import (
     accounts,
     assets,
     complaints,
+    consent,
     element,
     group,
     limits,
@@ -38,6 +39,7 @@ from ampacity.errors import (
     Unsuitable,
 )
 from ampacity.operations.accounts import Reception
+from ampacity.operations.consent import ConsentDesk
 from ampacity.operations.limits import LimitDesk
 from ampacity.operations.situation import Lookout
 from ampacity.ports import Clock
@@ -88,6 +90,7 @@ def console_router(
             limits=ports.limits, people=ports.people, clock=clock, wall=wall, power_factor=power_factor,
             grid=ports.grid, requests=ports.requests,
         ),
+        consent_desk=ConsentDesk(requests=ports.requests, people=ports.people, clock=clock, wall=wall),
         lookout=lookout or Lookout(ports.views, ports.grid, power_factor),
         demo_accounts=tuple(demo_accounts),
     )  # fmt: skip
@@ -110,7 +113,8 @@ def console_router(
 
 _INSIDE = [
     overview.elements_page, overview.grid_page, element.element_page, element.element_series, group.group_page,
-    group.group_series, negotiations.negotiations_page, negotiations.negotiation_page, providers.providers_page,
+    group.group_series, negotiations.negotiations_page, negotiations.negotiation_page, consent.answer_act,
+    providers.providers_page,
     providers.retry_act, providers.invite_act, providers.remove_act,
     complaints.complaints_page, complaints.acknowledge_act,
     limits.limits_page, limits.new_limit_page, limits.foresee_page, limits.set_limit_act,
