@@ -82,6 +82,22 @@ def test_elements_as_a_whole_can_be_tested_alone(shared, tmp_path):
     assert [e["phase"] for e in figures["elements"]] == ["sum", "sum"]
 
 
+def test_without_weather_margins_are_wider_yet_calibrated(tested, shared, tmp_path):
+    _, figures, _, _ = tested
+
+    result = run(
+        shared / "data" / "nl-grid-points", "--days", 21, "--whole", "--weather-hours", 0, "--json", tmp_path / "f.json"
+    )
+
+    assert result.exit_code == 0, result.output
+    blind = json.loads((tmp_path / "f.json").read_text())
+    assert blind["settings"]["weather_hours"] == 0
+    for without, usual in zip(blind["elements"], whole(figures), strict=True):
+        assert usual["mae_w"] < without["mae_w"] < 1.5 * usual["mae_w"]
+        assert without["mean_margin_w"] < 1.5 * usual["mean_margin_w"]
+        assert without["exceedance"]["0.99"] < 0.03
+
+
 def test_an_element_is_explained(tested):
     output = tested[0].output
 

@@ -38,6 +38,9 @@ def backtest_command(
     delay: Annotated[int, typer.Option(help="Minutes until a measurement is known.", min=0)] = 0,
     whole: Annotated[bool, typer.Option("--whole", help="Elements as a whole only, not their phases.")] = False,
     perfect_weather: Annotated[bool, typer.Option("--perfect-weather", help="Use the weather that came.")] = False,
+    weather_hours: Annotated[
+        float | None, typer.Option(help="Withhold weather further ahead than so many hours; 0: all of it.", min=0)
+    ] = None,
     against: Annotated[Path | None, typer.Option(help="A folder of another's forecasts, ELEMENT.csv.")] = None,
     zone: Annotated[str, typer.Option(help="Time zone of the people whose load it is.")] = "Europe/Amsterdam",
     country: Annotated[str, typer.Option(help="Whose public holidays count; empty: none.")] = "NL",
@@ -51,7 +54,15 @@ def backtest_command(
         zone=ZoneInfo(zone), country=country or None, risk=risk, day_start_quarter=origin_hour * QUARTERS_PER_HOUR
     )
     plan = BacktestPlan(days=days, every=every_quarters(every), delay=-(-delay // 15))
-    run = run_backtest(folder, settings, plan, perfect_weather=perfect_weather, phases=not whole, against=against)
+    run = run_backtest(
+        folder,
+        settings,
+        plan,
+        perfect_weather=perfect_weather,
+        phases=not whole,
+        weather_hours=weather_hours,
+        against=against,
+    )
     if json_file:
         json_file.write_text(json.dumps(run.figures, indent=1) + "\n", encoding="utf-8")
     if forecasts:

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -11,11 +12,11 @@ from ampacity.errors import Unsuitable
 from ampacity.forecasting import ForecastSettings, LoadHistory, Weather
 from ampacity.forecasting.backtest import BacktestPlan, backtest_days
 from ampacity.forecasting.backtest_result import Anchor, Row
-from ampacity.forecasting.types import Floats, Floats32, Ints
+from ampacity.forecasting.types import WEATHER_VARIABLES, Floats, Floats32, Ints
 from ampacity.forecasting.weather_rows import archive
 from ampacity.intake import InputFolder
 from ampacity.operations.forecast_plan import nearest_cell
-from ampacity.timegrid import QUARTERS_PER_DAY, Window, quarter_at
+from ampacity.timegrid import QUARTERS_PER_DAY, QUARTERS_PER_HOUR, Window, quarter_at
 
 AHEAD = 4 * QUARTERS_PER_DAY
 
@@ -32,8 +33,14 @@ class BacktestInput:
     perfect_weather: bool
 
 
-def backtest_input(folder: InputFolder, *, perfect_weather: bool, phases: bool = True) -> BacktestInput:
-    """Phases and sums of all elements, or their sums alone, with the weather as it was known at each quarter."""
+def backtest_input(
+    folder: InputFolder, *, perfect_weather: bool, phases: bool = True, weather_hours: float | None = None
+) -> BacktestInput:
+    """Phases and sums of all elements, or their sums alone, with the weather as it was known at each quarter.
+
+    Args:
+        weather_hours: weather further ahead than that is withheld [h]; None: none is.
+    """
     measured = folder.measurements
     summed = np.full_like(measured.load_w, np.nan)
     has = folder.network.has_phase[:, :, None]
@@ -52,9 +59,27 @@ def backtest_input(folder: InputFolder, *, perfect_weather: bool, phases: bool =
         cell=np.tile(nearest_cell(folder.network, came), 2),
         limit_w=np.concatenate([limit_w, sum_limit_w]),
         rows=tuple(row for row in _rows(folder, summed[:, 0]) if phases or row.phase == "sum"),
-        weather_at=(lambda _: came) if always else (lambda quarter: issues.known_at(quarter, window)),
+        weather_at=withheld((lambda _: came) if always else (lambda q: issues.known_at(q, window)), weather_hours),
         perfect_weather=always,
     )
+
+
+def withheld(weather_at: Callable[[int], Weather], hours: float | None) -> Callable[[int], Weather]:
+    """The same weather, unknown from so many hours after the quarter at which it is asked for."""
+    if hours is None:
+        return weather_at
+    newest: dict[int, Weather] = {}
+
+    def at(quarter: int) -> Weather:
+        if quarter not in newest:
+            told = weather_at(quarter)
+            known = told.window.quarters() < quarter + round(hours * QUARTERS_PER_HOUR)
+            columns: dict[str, Any] = {n: np.where(known, getattr(told, n), np.nan) for n in WEATHER_VARIABLES}
+            newest.clear()
+            newest[quarter] = replace(told, **columns)
+        return newest[quarter]
+
+    return at
 
 
 def read_anchor(path: Path, plan: BacktestPlan, settings: ForecastSettings, given: BacktestInput) -> dict[int, Anchor]:

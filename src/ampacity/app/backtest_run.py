@@ -46,6 +46,7 @@ def run_backtest(
     *,
     perfect_weather: bool = False,
     phases: bool = True,
+    weather_hours: float | None = None,
     against: Path | None = None,
 ) -> BacktestRun:
     """Read a folder, forecast its last days, score.
@@ -54,7 +55,8 @@ def run_backtest(
         NotFound, Unsuitable: the folder or the forecasts to compare with cannot be read.
     """
     with file_progress() as progress:
-        given = backtest_input(read_folder(folder, progress=progress), perfect_weather=perfect_weather, phases=phases)
+        read = read_folder(folder, progress=progress)
+    given = backtest_input(read, perfect_weather=perfect_weather, phases=phases, weather_hours=weather_hours)
     anchors = read_anchor(against, plan, settings, given) if against else {}
     collected = _collect(given, settings, plan)
     at = [row.index for row in given.rows]
@@ -62,7 +64,7 @@ def run_backtest(
     measured = Measured(load_w=flat_w, begin=collected.first - given.history.window.first)
     elements = element_figures(collected, measured, anchors, settings.risk)
     figures: Figures = {
-        "settings": _settings(settings, plan, given),
+        "settings": {**_settings(settings, plan, given), "weather_hours": weather_hours},
         "elements": elements,
         "overall": overall_figures(elements, settings.risk),
     }
