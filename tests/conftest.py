@@ -9,11 +9,15 @@ from uuid import uuid4
 
 import asyncpg
 import pytest
+from hypothesis import settings
 
 import ampacity.app  # noqa: F401  # before numpy: its way with threads
 from ampacity.store.embedded import embedded_server
 from ampacity.store.migrations import migrate
 from ampacity.store.pool import Pool, connect
+
+settings.register_profile("any machine", deadline=None)  # how fast a busy machine is says nothing of the code
+settings.load_profile("any machine")
 
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 
