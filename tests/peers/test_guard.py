@@ -1,6 +1,7 @@
 """A peer's address is what a stranger makes us call."""
 
 import asyncio
+import socket
 
 import httpx
 import pytest
@@ -107,6 +108,57 @@ async def test_the_connection_goes_to_the_address_that_was_checked_not_to_the_na
     assert len(answers) == 1
 
 
+async def test_a_name_that_moves_is_followed_and_one_that_is_lost_for_a_while_is_tried_again():
+    """Each new connection asks the name again: a peer may move, and its name servers may fail."""
+    known = {"peer.example": ["127.0.0.1"]}
+    heard_at = []
+
+    async def resolve(host, _):
+        if not known[host]:
+            raise socket.gaierror(socket.EAI_AGAIN, "Temporary failure in name resolution")
+        return known[host]
+
+    def answering(name):
+        async def respond(heard):
+            heard_at.append(name)
+            return Answer()
+
+        return respond
+
+    client = OscpClient(GuardedTransport({"peer.example"}, resolve=resolve), base_url="http://us")
+    outcomes = []
+    async with listening("127.0.0.1", 0, answering("old")) as port:
+        address = to(f"http://peer.example:{port}/fp")
+        outcomes.append((await client.register(address, "t", answers=None)).outcome)
+    known["peer.example"] = []
+    outcomes.append((await client.register(address, "t", answers=None)).outcome)
+    known["peer.example"] = ["127.0.0.2"]
+    async with listening("127.0.0.2", port, answering("new")):
+        outcomes.append((await client.register(address, "t", answers=None)).outcome)
+        known["peer.example"] = ["127.0.0.3", "127.0.0.2"]  # nobody is at the first of them
+        await client.close()
+        outcomes.append((await client.register(address, "t", answers=None)).outcome)
+    await client.close()
+
+    assert outcomes == [Outcome.DELIVERED, Outcome.FAILED, Outcome.DELIVERED, Outcome.DELIVERED]
+    assert heard_at == ["old", "new", "new"]
+
+
+async def test_a_trusted_name_is_good_at_home_and_the_next_one_that_points_there_is_not():
+    async def resolve(host, _):
+        return ["127.0.0.1"]
+
+    async def respond(heard):
+        return Answer()
+
+    async with listening("127.0.0.1", 0, respond) as port:
+        transport = GuardedTransport({"peer.example"}, resolve=resolve)
+        assert (await sent(transport, f"http://peer.example:{port}/fp")).outcome is Outcome.DELIVERED
+        other = await sent(transport, f"https://other.example:{port}/fp")
+
+    assert other.outcome is Outcome.REFUSED
+
+
 @pytest.mark.parametrize(
     ("answer", "outcome", "detail"),
     [
@@ -121,7 +173,9 @@ async def test_the_connection_goes_to_the_address_that_was_checked_not_to_the_na
         (Answer(manner="silent"), Outcome.FAILED, "ReadTimeout"),
         (Answer(manner="drop"), Outcome.FAILED, ""),
         (Answer(manner="reset"), Outcome.FAILED, ""),
+        (Answer(status=200, body=b"{}" * 50, manner="reset-body"), Outcome.FAILED, ""),
         (Answer(status=200, manner="drip"), Outcome.FAILED, "ReadTimeout"),
+        (Answer(status=200, body=b"{}" * 50, manner="drip-body"), Outcome.FAILED, "ReadTimeout"),
         (Answer(status=200, manner="flood"), Outcome.REFUSED, "longer than"),
         (Answer(delay_s=5.0), Outcome.FAILED, "ReadTimeout"),
     ],

@@ -117,10 +117,23 @@ async def test_a_forecast_that_keeps_failing_becomes_a_dead_letter(pool):
     assert await pool.fetchval("select dead_at is not null from outbound_forecast")
 
 
-@pytest.mark.parametrize("manner", ["silent", "drip"])
+@pytest.mark.parametrize("manner", ["drop", "reset", "reset-body"])
+async def test_a_forecast_whose_answer_breaks_off_is_sent_again_with_its_id(pool, manner):
+    await add_grid(pool, {"g1": "fp"}, unit="W")
+    cut = Answer(status=200, body=b"{}" * 50, manner=manner)
+    async with sink(pool, "fp", cut, cut) as fp, world(pool):
+        await decide(pool, [[1.0]], kinds=["CONSUMPTION"])
+        await all_gone(pool)
+
+    assert len(fp.got) == 3
+    assert len({headers["x-request-id"] for _, headers in fp.got}) == 1
+    assert await pool.fetchval("select sent_at is not null and dead_at is null from outbound_forecast")
+
+
+@pytest.mark.parametrize("manner", ["silent", "drip", "drip-body"])
 async def test_a_slow_peer_delays_no_other(pool, manner):
     await add_grid(pool, {"g1": "slow", "g2": "quick"}, unit="W")
-    stuck = [Answer(status=200, manner=manner)] * 100
+    stuck = [Answer(status=200, body=b"{}" * 50, manner=manner)] * 100
     async with sink(pool, "slow", *stuck), sink(pool, "quick") as quick, world(pool):
         await decide(pool, np.full((2, 96), 1.0))
         await until(lambda: len(quick.got) == 5, within_s=2.5)

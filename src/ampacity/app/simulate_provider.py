@@ -7,7 +7,7 @@ import signal
 import sys
 from datetime import datetime
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, get_args
 from urllib.parse import urlsplit
 
 import msgspec
@@ -19,7 +19,7 @@ from ampacity.oscp.client import OscpClient
 from ampacity.oscp.transport import GuardedTransport
 from ampacity.peers.types import Behaviour, Outcome
 from ampacity.simulation.driving import Driving, ScriptLine
-from ampacity.simulation.listener import listening
+from ampacity.simulation.listener import Manner, listening
 from ampacity.simulation.provider import FP_PATH, Misbehaviour, SimulatedProvider
 
 STDIN = Path("-")
@@ -66,7 +66,7 @@ def simulate_provider(  # noqa: PLR0917  # typer makes options of them
     ] = False,
     misbehave: Annotated[
         list[str] | None,
-        typer.Option(help="delay=S, status=N, manner=silent|drop|drip|reset|flood, naive, wrong-token, mute."),
+        typer.Option(help=f"delay=S, status=N, manner={'|'.join(get_args(Manner)[1:])}, naive, wrong-token, mute."),
     ] = None,
 ) -> None:
     """Run a Flexibility Provider whose cars charge inside the capacity it is told; tells what happens as JSON lines."""

@@ -2,6 +2,8 @@
 
 import asyncio
 import contextlib
+import socket
+import struct
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -9,7 +11,7 @@ from typing import Literal
 
 import h11
 
-Manner = Literal["plain", "silent", "drop", "drip", "reset", "flood"]
+Manner = Literal["plain", "silent", "drop", "drip", "drip-body", "reset", "reset-body", "flood"]
 _CHUNK_BYTES = 65_536
 _DRIP_S = 1.0
 _FLOOD_BYTES = 50_000_000
@@ -66,6 +68,12 @@ async def listening(host: str, port: int, respond: Respond) -> AsyncIterator[int
         await asyncio.gather(*tasks, return_exceptions=True)
 
 
+def _reset(writer: asyncio.StreamWriter) -> None:
+    """Close with a reset, not as one who has said all."""
+    raw: socket.socket = writer.get_extra_info("socket")
+    raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+
+
 async def _serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, respond: Respond) -> None:
     connection = h11.Connection(h11.SERVER)
     while True:
@@ -115,12 +123,16 @@ async def _send(connection: h11.Connection, writer: asyncio.StreamWriter, answer
     if answer.status != 204:
         headers.append(("Content-Length", str(_FLOOD_BYTES if answer.manner == "flood" else len(answer.body))))
     head = connection.send(h11.Response(status_code=answer.status, headers=headers)) or b""
-    if answer.manner == "reset":
-        writer.write(head[: len(head) // 2])
+    if answer.manner in {"reset", "reset-body"}:
+        whole = head if answer.manner == "reset" else answer.body
+        writer.write((b"" if answer.manner == "reset" else head) + whole[: len(whole) // 2])
         await writer.drain()
+        _reset(writer)
         return False
-    if answer.manner == "drip":
-        for byte in head:
+    if answer.manner in {"drip", "drip-body"}:
+        if answer.manner == "drip-body":
+            writer.write(head)
+        for byte in head if answer.manner == "drip" else answer.body:
             writer.write(bytes([byte]))
             await writer.drain()
             await asyncio.sleep(_DRIP_S)
