@@ -102,6 +102,16 @@ async def pool(dsn: str) -> AsyncIterator[Pool]:
     await pool.close()
 
 
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """What tests counted (`record_property`), so that a report can state it."""
+    reports = [r for r in terminalreporter.getreports("passed") if r.when == "call" and r.user_properties]
+    if reports:
+        terminalreporter.write_sep("=", "counted")
+    for report in reports:
+        counts = ", ".join(f"{n} {name}" for name, n in report.user_properties)
+        terminalreporter.write_line(f"{report.nodeid.rpartition('::')[2]}: {counts}")
+
+
 def _named(dsn: str, database: str) -> str:
     return dsn.replace("/postgres?", f"/{database}?")
 

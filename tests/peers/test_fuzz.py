@@ -2,6 +2,7 @@
 
 import asyncio
 import threading
+from collections import Counter
 
 import httpx
 import pytest
@@ -20,7 +21,7 @@ from tests.peers.world import settings as oscp_settings
 
 CASES_PER_MESSAGE = 60
 RAW_CASES = 400
-TABLES = ("capacity_request", "compliance_error", "usage_message", "peer_event")
+TABLES = ("capacity_request", "compliance_error", "usage_message", "message_segment", "peer_event")
 
 
 @pytest.fixture
@@ -55,21 +56,26 @@ async def stored(pool) -> dict[str, int]:
     return {table: await pool.fetchval(f"select count(*) from {table}") for table in TABLES}
 
 
-async def test_schemathesis_finds_no_failure_of_ours(served):
+async def test_schemathesis_finds_no_failure_of_ours(served, record_property):
     """Each operation of our own OpenAPI document, with good and bad data, with a good token and none."""
     base_url, pool = served
     schema = schemathesis.openapi.from_url(f"{base_url}/schema/openapi.json")
-    counts = {"cases": 0}
+    cases, taken = Counter(), Counter()
+    statuses: Counter[int] = Counter()
 
     def probe(operation) -> None:
         @settings(max_examples=CASES_PER_MESSAGE, deadline=None, suppress_health_check=list(HealthCheck))
         @given(case=operation.as_strategy(), token=st.sampled_from(["one", "one", "wrong"]))
         def run(case, token):
-            counts["cases"] += 1
             answer = case.call(base_url=base_url, headers={"Authorization": f"Token {token}"})
             assert answer.status_code < 500 or answer.status_code == 501, answer.text
             assert "Traceback" not in answer.text
             assert answer.status_code != 204 or not answer.content
+            name = operation.path.rpartition("/")[2]
+            statuses[answer.status_code] += 1
+            cases[name] += 1
+            taken[name] += answer.status_code == 204
+            assert answer.status_code != 204 or token == "one"
 
         run()
 
@@ -79,8 +85,14 @@ async def test_schemathesis_finds_no_failure_of_ours(served):
             await asyncio.to_thread(probe, operation)
 
     assert len(operations) == len(MESSAGES) + 2
-    assert counts["cases"] >= len(MESSAGES) * CASES_PER_MESSAGE // 2
-    assert (await stored(pool))["usage_message"] >= 0
+    record_property("cases", cases.total())
+    for status, count in sorted(statuses.items()):
+        record_property(f"answered {status}", count)
+    assert cases.total() >= len(MESSAGES) * CASES_PER_MESSAGE // 2
+    kept = await stored(pool)
+    assert kept["capacity_request"] <= taken["adjust_group_capacity_forecast"]
+    assert kept["compliance_error"] <= taken["group_capacity_compliance_error"]
+    assert kept["usage_message"] <= taken["update_group_measurements"] + taken["update_asset_measurements"]
 
 
 bodies = (
@@ -95,9 +107,10 @@ header_values = st.text(st.characters(min_codepoint=32, max_codepoint=255, exclu
 )
 
 
-async def test_raw_bytes_and_headers_do_no_harm_and_leave_nothing(served):
+async def test_raw_bytes_and_headers_do_no_harm_and_leave_nothing(served, record_property):
     base_url, pool = served
     before = await stored(pool)
+    statuses: Counter[int] = Counter()
 
     def fuzz() -> None:
         with httpx.Client(trust_env=False) as http:
@@ -117,6 +130,7 @@ async def test_raw_bytes_and_headers_do_no_harm_and_leave_nothing(served):
                     b"content-type": kind.encode(),
                 }  # fmt: skip
                 answer = http.request(method, f"{base_url}/oscp/cp/2.0/{message}", content=body, headers=headers)
+                statuses[answer.status_code] += 1
                 if method != "HEAD" and answer.status_code != 204:
                     assert answer.status_code < 500 or answer.status_code == 501, answer.text
                     assert "Traceback" not in answer.text
@@ -125,6 +139,10 @@ async def test_raw_bytes_and_headers_do_no_harm_and_leave_nothing(served):
 
     await asyncio.to_thread(fuzz)
 
+    record_property("cases", statuses.total())
+    for status, count in sorted(statuses.items()):
+        record_property(f"answered {status}", count)
+    assert statuses.total() >= RAW_CASES
     after = await stored(pool)
     assert after["capacity_request"] == before["capacity_request"]
     assert after["usage_message"] == before["usage_message"]
@@ -142,7 +160,7 @@ BROKEN = [
 ]
 
 
-async def test_broken_http_does_not_stop_the_server(served):
+async def test_broken_http_does_not_stop_the_server(served, record_property):
     base_url, pool = served
     port = int(base_url.rsplit(":", 1)[1])
     for raw in BROKEN:
@@ -160,5 +178,6 @@ async def test_broken_http_does_not_stop_the_server(served):
             f"{base_url}/oscp/cp/2.0/heartbeat", json={"offline_mode_at": "2100-01-01T00:00:00Z"},
             headers={"Authorization": "Token one"},
         )  # fmt: skip
+    record_property("broken requests", len(BROKEN))
     assert answer.status_code == 204
     assert (await stored(pool))["usage_message"] == 0
