@@ -29,6 +29,7 @@ from ampacity.store.asked import AskedStore
 from ampacity.store.outbox import OutboxStore
 from ampacity.store.peers import PeerStore
 from ampacity.store.pool import Pool
+from ampacity.store.segments import SegmentStore
 from ampacity.store.usage import UsageStore
 
 _LOG = logging.getLogger(__name__)
@@ -75,6 +76,7 @@ def build_peering(
         door=Door(desk, settings.requests_per_second, settings.request_burst),
         usage=UsageDesk(UsageStore(pool), clock, batch=settings.readings_batch),
         requests=AskedStore(pool),
+        segments=SegmentStore(pool),
         settings=settings,
         clock=clock,
         decide=decide,

@@ -4,6 +4,7 @@ It stands before the handlers of `UsageController`, which document the messages,
 middleware that answers itself.  Every request is answered when it is durable.
 """
 
+import asyncio
 import hashlib
 from collections.abc import Sequence
 from typing import Any
@@ -15,9 +16,10 @@ from litestar.types import ASGIApp, Receive, Scope, Send
 from ampacity.errors import Unsuitable
 from ampacity.operations.measure import UsageDesk
 from ampacity.oscp.door import Door, message_id
-from ampacity.oscp.patience import allow
+from ampacity.oscp.patience import next_part
 from ampacity.oscp.profiles import PeerProfile
 from ampacity.oscp.readings import asset_readings, group_readings
+from ampacity.oscp.settings import OscpSettings
 from ampacity.oscp.values import text_from
 from ampacity.oscp.wire import UpdateAssetMeasurements, UpdateGroupMeasurements
 from ampacity.peers.metering import Reading
@@ -26,6 +28,7 @@ from ampacity.peers.types import UsageMessage
 GROUP_DECODER = msgspec.json.Decoder(UpdateGroupMeasurements)
 _ASSETS = msgspec.json.Decoder(UpdateAssetMeasurements)
 _ENCODER = msgspec.json.Encoder()
+_READ = ((b"authorization", "authorization"), (b"x-request-id", "x-request-id"))  # of the headers, under these names
 _START: Any = {"type": "http.response.start", "status": 204, "headers": []}
 _END: Any = {"type": "http.response.body", "body": b"", "more_body": False}
 
@@ -35,25 +38,26 @@ def takes_usage(app: ASGIApp) -> ASGIApp:  # noqa: ARG001  # the framework names
 
     async def intake(scope: Scope, receive: Receive, send: Send) -> None:
         here = scope["litestar_app"].state.oscp
-        await take_usage(scope, receive, here.door, here.usage, here.settings.body_limit_bytes)
+        await take_usage(scope, receive, here.door, here.usage, here.settings)
         await send(_START)
         await send(_END)
 
     return intake
 
 
-async def take_usage(scope: Scope, receive: Receive, door: Door, usage: UsageDesk, limit_bytes: int) -> None:
+async def take_usage(scope: Scope, receive: Receive, door: Door, usage: UsageDesk, settings: OscpSettings) -> None:
     """Record one report; durable when this returns.
 
     Raises:
         AmpacityError: as the endpoints answer it.
         HTTPException: the body is too long, or it breaks off.
     """
-    headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
+    given = dict(scope["headers"])
+    headers = {text: given[name].decode("latin-1") for name, text in _READ if name in given}
     token_hash = door.token_hash(headers)
     profile = await door.profile(token_hash)
-    allow(scope, profile.body_timeout_s)
-    body = await _body(receive, limit_bytes)
+    limit_bytes = scope["state"].get("body_limit_bytes", settings.body_limit_bytes)
+    body = await body_of(receive, limit_bytes, profile.body_timeout_s or settings.body_timeout_s)
     group_id, found = _readings(scope["path"], body, profile)
     content_hash = hashlib.sha256(body).digest()
     await usage.take(
@@ -78,12 +82,18 @@ def _readings(path: str, body: bytes, profile: PeerProfile) -> tuple[str, Sequen
     return assets.group_id, asset_readings(assets.measurements, profile)
 
 
-async def _body(receive: Receive, limit_bytes: int) -> bytes:
-    message: Any = await receive()
+async def body_of(receive: Receive, limit_bytes: int, limit_s: float) -> bytes:
+    """All of a request's body.
+
+    Raises:
+        HTTPException: it is too long, takes too long, or breaks off.
+    """
+    begun_s = asyncio.get_running_loop().time()
+    message: Any = await next_part(receive, begun_s, limit_s)
     body: bytes = message.get("body", b"")
     parts, size = [body], len(body)
     while message.get("more_body", False) and size <= limit_bytes:
-        message = await receive()
+        message = await next_part(receive, begun_s, limit_s)
         if message["type"] == "http.disconnect":
             raise ClientException("it went away before the end of the body")
         parts.append(message.get("body", b""))

@@ -28,13 +28,7 @@ def in_time(app: ASGIApp) -> ASGIApp:
             nonlocal is_whole
             if is_whole:
                 return await receive()
-            state: dict[str, Any] = scope["state"]
-            limit_s = state.get(_LIMIT, usual_s)
-            try:
-                async with asyncio.timeout_at(begun_s + limit_s):
-                    message = await receive()
-            except TimeoutError as late:
-                raise TooSlow(f"the body was not there within {limit_s:g} s") from late
+            message = await next_part(receive, begun_s, scope["state"].get(_LIMIT, usual_s))
             is_whole = not message.get("more_body", False)
             return message
 
@@ -47,3 +41,16 @@ def allow(scope: Any, limit_s: float | None) -> None:
     """Give the sender of a request a time of its own; None: the usual one."""
     if limit_s is not None:
         scope["state"][_LIMIT] = limit_s
+
+
+async def next_part(receive: Receive, begun_s: float, limit_s: float) -> ReceiveMessage:
+    """The next part of a body of which all has to be there within a time from its beginning.
+
+    Raises:
+        TooSlow: it is not.
+    """
+    try:
+        async with asyncio.timeout_at(begun_s + limit_s):
+            return await receive()
+    except TimeoutError as late:
+        raise TooSlow(f"the body was not there within {limit_s:g} s") from late

@@ -31,12 +31,13 @@ from ampacity.oscp.guard import allowed_target
 from ampacity.oscp.intake import takes_usage
 from ampacity.oscp.patience import allow, in_time
 from ampacity.oscp.profiles import PeerProfile, profile_of
+from ampacity.oscp.segments import put_together
 from ampacity.oscp.settings import OscpSettings
 from ampacity.oscp.values import moment_from, text_from
 from ampacity.oscp.wanted import wanted_power
 from ampacity.peers.session import has_registered
 from ampacity.peers.types import Caller, CapacityRequest, Complaint
-from ampacity.ports import Clock, Requests
+from ampacity.ports import Clock, Requests, Segments
 from ampacity.timegrid import quarter_at
 
 PATH = "/oscp/cp/2.0"
@@ -59,6 +60,7 @@ class Endpoint:
     door: Door
     usage: UsageDesk
     requests: Requests
+    segments: Segments
     settings: OscpSettings
     clock: Clock
     decide: Callable[[int], None]
@@ -83,6 +85,7 @@ class SessionController(Controller):
 
     path = PATH
     tags = ("session",)
+    middleware = (in_time, put_together)
     guards = (knows_caller,)
 
     @post("/register", status_code=204, operation_id="register", responses=_ERRORS | {501: ResponseSpec(wire.Error)})
@@ -136,6 +139,7 @@ class CapacityController(Controller):
 
     path = PATH
     tags = ("capacity",)
+    middleware = (in_time, put_together)
     guards = (knows_caller,)
 
     @post(
@@ -199,7 +203,7 @@ class UsageController(Controller):
 
     path = PATH
     tags = ("usage",)
-    middleware = (takes_usage,)
+    middleware = (put_together, takes_usage)
 
     @post("/update_group_measurements", status_code=204, operation_id="updateGroupMeasurements", responses=_ERRORS)
     async def group_measurements(self, data: JSONBody[wire.UpdateGroupMeasurements]) -> None:
@@ -216,7 +220,6 @@ def oscp_router(endpoint: Endpoint) -> Router:
         path="/",
         route_handlers=[SessionController, CapacityController, UsageController],
         dependencies={"here": Provide(lambda: endpoint, sync_to_thread=False)},
-        middleware=[in_time],
         exception_handlers=HANDLERS,
         request_max_body_size=endpoint.settings.body_limit_bytes,
     )

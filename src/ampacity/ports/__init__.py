@@ -35,6 +35,7 @@ from ampacity.ports.requests import (
     RunningGrant,
     WaitingRequest,
 )
+from ampacity.ports.segments import Segments
 from ampacity.ports.values import Clock, Floats, Ints, JsonObject, JsonValue, Steps, Subject
 from ampacity.ports.weather_log import FetchLog, WeatherFetch
 
@@ -81,6 +82,7 @@ __all__ = [
     "RequestWriter",
     "Requests",
     "RunningGrant",
+    "Segments",
     "Series",
     "Steps",
     "StoredBase",
