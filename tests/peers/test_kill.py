@@ -87,7 +87,7 @@ async def kill_at_random(pool, dsn, tmp_path, kills: int) -> dict[str, int]:
     def clock():
         return NOW + timedelta(seconds=(asyncio.get_running_loop().time() - begun) * SPEED)
 
-    async with sink(pool, "one") as fp:
+    async with sink(pool, "one", profile={"every_forecast": True}) as fp:
         await give_token(pool, "one", "one")
         asking: asyncio.Task | None = None
         with (tmp_path / "serve.log").open("wb") as log:

@@ -79,18 +79,16 @@ async def test_a_peer_may_have_a_time_of_its_own(pool, grid, message):
 
 
 async def test_many_who_drip_do_not_hold_up_those_who_do_not(pool, grid):
-    async with world(pool, background=False, body_timeout_s=1.5) as here:
-        slow = [asyncio.create_task(drip(here, DRIPPED[n % 3], "one")) for n in range(60)]
+    async with world(pool, background=False, body_timeout_s=4.0) as here:
+        slow = [asyncio.create_task(drip(here, DRIPPED[n % 2], "one")) for n in range(60)]
         await asyncio.sleep(0.3)
-        loop = asyncio.get_running_loop()
-        begun = loop.time()
         answers = [await post(f"{here.base_url}/{m}", "one", MESSAGES[m], X_Request_ID=m) for m in DRIPPED]
-        took_s = loop.time() - begun
+        still_dripping = sum(not task.done() for task in slow)
         given_up = [got for got, _ in await asyncio.gather(*slow)]
 
     assert [a.status_code for a in answers] == [204, 204, 204]
-    assert took_s < 1.0
-    assert all(got.startswith(b"HTTP/1.1 408 ") for got in given_up)
+    assert still_dripping == 60
+    assert {got[:13] for got in given_up} <= {b"HTTP/1.1 408 ", b""}  # nothing: the connection was closed on it
 
 
 @pytest.mark.parametrize("message", DRIPPED[:2])
