@@ -9,13 +9,11 @@ import pytest
 import schemathesis
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from litestar import Litestar
-from litestar.datastructures import State
 
 from ampacity.app.peering import build_peering
 from ampacity.store.pool import connect
 from tests.peers.test_endpoints import MESSAGES
-from tests.peers.world import NOW, add_grid, free_port, give_token, put_through
+from tests.peers.world import NOW, add_grid, application, free_port, give_token, put_through
 from tests.peers.world import serving as serving_app
 from tests.peers.world import settings as oscp_settings
 
@@ -37,7 +35,7 @@ async def served(dsn):
     async def run() -> None:
         own = await connect(dsn, max_size=5)
         peering = build_peering(own, oscp_settings(), public_url="http://127.0.0.1", clock=lambda: NOW)
-        app = Litestar([peering.router], state=State({"oscp": peering.endpoint}))
+        app = application(peering)
         async with serving_app(app, port):
             ready.set()
             await asyncio.to_thread(stop.wait)

@@ -12,9 +12,11 @@ import numpy as np
 import uvicorn
 from litestar import Litestar
 from litestar.datastructures import State
+from litestar.types import ASGIApp
 
 from ampacity.app.peering import Peering, build_peering, running
 from ampacity.network.types import ForecastKind
+from ampacity.oscp.routes import with_usage_first
 from ampacity.oscp.settings import OscpSettings
 from ampacity.oscp.tokens import TokenVault
 from ampacity.store.pool import Pool
@@ -147,8 +149,8 @@ async def serving(app, port: int) -> AsyncIterator[None]:
         await task
 
 
-def application(peering: Peering) -> Litestar:
-    return Litestar([peering.router], state=State({"oscp": peering.endpoint}))
+def application(peering: Peering) -> ASGIApp:
+    return with_usage_first(Litestar([peering.router], state=State({"oscp": peering.endpoint})), peering.endpoint)
 
 
 @asynccontextmanager

@@ -24,7 +24,7 @@ from ampacity.app.peering import build_peering
 from ampacity.app.scratch_database import scratch_database
 from ampacity.errors import NotReady
 from ampacity.oscp.intake import GROUP_DECODER
-from ampacity.oscp.routes import PATH
+from ampacity.oscp.routes import PATH, with_usage_first
 from ampacity.oscp.settings import OscpSettings
 from ampacity.oscp.tokens import TokenVault
 from ampacity.store.intake_bench import add_bench_group, prepare_bare
@@ -228,7 +228,8 @@ async def _serve(name: str, dsn: str, told: Connection) -> None:
     if name == "ampacity":
         settings = OscpSettings(secret_key=_SECRET, requests_per_second=1e9, request_burst=10**9)
         peering = build_peering(pool, settings, public_url="http://127.0.0.1", clock=wall_clock)
-        app: Any = Litestar([peering.router], state=State({"oscp": peering.endpoint}), logging_config=None)
+        inner = Litestar([peering.router], state=State({"oscp": peering.endpoint}), logging_config=None)
+        app: Any = with_usage_first(inner, peering.endpoint)
     else:
         app = _bare(pool)
     server = uvicorn.Server(uvicorn.Config(app, port=0, log_level="error", access_log=False))

@@ -1,13 +1,14 @@
 """Measurements come in: a short way past the framework, since they are most of what comes.
 
-It stands before the handlers of `UsageController`, which document the messages, as a
-middleware that answers itself.  Every request is answered when it is durable.
+It stands before the whole application, and answers itself what it can take; whatever is wrong is answered
+inside, where the handlers of `UsageController` document the messages.  Every request is answered when it is
+durable.
 """
 
 import asyncio
 import hashlib
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Collection, Sequence
+from typing import Any, cast
 
 import msgspec
 from litestar.exceptions import ClientException, HTTPException
@@ -29,15 +30,41 @@ GROUP_DECODER = msgspec.json.Decoder(UpdateGroupMeasurements)
 _ASSETS = msgspec.json.Decoder(UpdateAssetMeasurements)
 _ENCODER = msgspec.json.Encoder()
 _READ = ((b"authorization", "authorization"), (b"x-request-id", "x-request-id"))  # of the headers, under these names
+COUNT = b"x-segment-count"  # of a message in parts
+_FAILED = "failed"  # in the state of a request: what was wrong with it
 _START: Any = {"type": "http.response.start", "status": 204, "headers": []}
 _END: Any = {"type": "http.response.body", "body": b"", "more_body": False}
+
+
+def usage_first(app: ASGIApp, door: Door, usage: UsageDesk, settings: OscpSettings, paths: Collection[str]) -> ASGIApp:
+    """An application before which reports of measurements are taken; those in parts go through it."""
+
+    async def around(scope: Scope, receive: Receive, send: Send) -> None:
+        asked = cast("dict[str, Any]", scope)
+        if asked.get("path") not in paths or asked.get("method") != "POST" or COUNT in dict(asked["headers"]):
+            await app(scope, receive, send)
+            return
+        state = asked.setdefault("state", {})
+        try:
+            await take_usage(scope, receive, door, usage, settings)
+        except Exception as failed:  # noqa: BLE001
+            # Not handled here but answered inside, as every error of a message is.
+            state[_FAILED] = failed
+            await app(scope, receive, send)
+            return
+        await send(_START)
+        await send(_END)
+
+    return around
 
 
 def takes_usage(app: ASGIApp) -> ASGIApp:  # noqa: ARG001  # the framework names it
     """A middleware that takes reports of measurements itself."""
 
     async def intake(scope: Scope, receive: Receive, send: Send) -> None:
-        here = scope["litestar_app"].state.oscp
+        here, state = scope["litestar_app"].state.oscp, scope["state"]
+        if _FAILED in state:
+            raise state.pop(_FAILED)
         await take_usage(scope, receive, here.door, here.usage, here.settings)
         await send(_START)
         await send(_END)

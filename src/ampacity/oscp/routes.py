@@ -13,6 +13,7 @@ from litestar.di import NamedDependency, Provide
 from litestar.handlers.base import BaseRouteHandler
 from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import JSONBody
+from litestar.types import ASGIApp
 
 from ampacity.errors import NotFound, NotReady, Unsuitable
 from ampacity.network.types import ForecastKind
@@ -28,7 +29,7 @@ from ampacity.oscp.answers import HANDLERS, VersionUnknown
 from ampacity.oscp.door import Door
 from ampacity.oscp.door import message_id as id_of
 from ampacity.oscp.guard import allowed_target
-from ampacity.oscp.intake import takes_usage
+from ampacity.oscp.intake import takes_usage, usage_first
 from ampacity.oscp.patience import allow, in_time
 from ampacity.oscp.profiles import PeerProfile, profile_of
 from ampacity.oscp.segments import put_together
@@ -223,6 +224,12 @@ def oscp_router(endpoint: Endpoint) -> Router:
         exception_handlers=HANDLERS,
         request_max_body_size=endpoint.settings.body_limit_bytes,
     )
+
+
+def with_usage_first(app: ASGIApp, endpoint: Endpoint) -> ASGIApp:
+    """The application, with the short way for measurements before it."""
+    paths = {f"{PATH}/update_group_measurements", f"{PATH}/update_asset_measurements"}
+    return usage_first(app, endpoint.door, endpoint.usage, endpoint.settings, paths)
 
 
 def _caller(request: Asked) -> Caller:

@@ -13,7 +13,7 @@ from litestar.types import ASGIApp, Receive, Scope, Send
 
 from ampacity.errors import NotReady, Unsuitable
 from ampacity.oscp.door import Door, message_id
-from ampacity.oscp.intake import body_of
+from ampacity.oscp.intake import COUNT, body_of
 from ampacity.oscp.profiles import profile_of
 from ampacity.oscp.settings import OscpSettings
 from ampacity.peers.segments import Segment, whole
@@ -26,7 +26,7 @@ IN_PARTS = (
 )  # fmt: skip
 _MOST_PARTS = 100
 _TIMES_THE_BODY = 8  # as long as one request may be, so many times a message in parts may be
-_COUNT, _INDEX = b"x-segment-count", b"x-segment-index"
+_INDEX = b"x-segment-index"
 _FIELDS = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _LIST = msgspec.json.Decoder(list[msgspec.Raw])
 _TAKEN: tuple[Any, ...] = (
@@ -39,7 +39,7 @@ def put_together(app: ASGIApp) -> ASGIApp:
     """A middleware that keeps the parts of a message and hands it on when it is whole."""
 
     async def around(scope: Scope, receive: Receive, send: Send) -> None:
-        if _COUNT not in dict(scope["headers"]):
+        if COUNT not in dict(scope["headers"]):
             await app(scope, receive, send)
             return
         here = scope["litestar_app"].state.oscp
@@ -132,7 +132,7 @@ def _so_far(message: Mapping[str, object], name: str) -> list[msgspec.Raw]:
 
 def _scope_of(scope: Scope, first: Segment, body: bytes) -> Any:
     """The request as if the message had come at once."""
-    ours = {_COUNT, _INDEX, b"x-request-id", b"x-correlation-id", b"content-length", b"transfer-encoding"}
+    ours = {COUNT, _INDEX, b"x-request-id", b"x-correlation-id", b"content-length", b"transfer-encoding"}
     headers = [(name, value) for name, value in scope["headers"] if name not in ours]
     headers += [(b"x-request-id", first.request_id.encode("latin-1")), (b"content-length", b"%d" % len(body))]
     if first.correlation_id is not None:
