@@ -15,6 +15,7 @@ from ampacity.network import Direction, ForecastKind, Network
 from ampacity.operations.away import AWAY
 from ampacity.operations.cycle import CyclePorts, run_cycle
 from ampacity.operations.decide import Before, Outlook, decide
+from ampacity.operations.emergency import impose
 from ampacity.operations.explain import explain_group
 from ampacity.operations.group_view import group_view
 from ampacity.operations.replay import replay
@@ -195,6 +196,26 @@ async def test_on_its_return_it_has_its_share_again_with_the_next_cycle(bench):
     assert (told_w[NORTH, :90] > 0.9 * before[CONSUMPTION].capacity_w[NORTH, 2:92]).all()
     assert not (made[CONSUMPTION].bound_by == AWAY).any()
     assert made["record"].summary["away"]["groups"] == 0
+    await assert_all_replay(bench)
+
+
+async def test_in_an_emergency_the_others_are_lowered_by_what_it_draws(bench):
+    await both_connected(bench)
+    await fall_silent(bench, "north")
+    at = AT + QUARTER
+    before_w = (await cycle(bench, at))[CONSUMPTION].capacity_w
+
+    await impose(
+        "c1", 24_000.0, at + timedelta(hours=2), "a hot joint", now=at, power_factor=0.95, grid=bench.on.grid,
+        requests=bench.on.requests,
+    )  # fmt: skip
+
+    after_w = (await bench.on.cycles.newest_capacities(3, at))[CONSUMPTION].capacity_w
+    np.testing.assert_array_equal(after_w[NORTH, :4], before_w[NORTH, :4])
+    assert (after_w[NORTH, :4] == 6_000).all()
+    assert (after_w[HARBOUR, :4] < before_w[HARBOUR, :4] - 1000).all()
+    assert (after_w[[NORTH, HARBOUR], :4].sum(axis=0) <= 24_000).all()
+    assert (after_w[NORTH, 4:8] < before_w[NORTH, 4:8] - 1000).all()  # back by then, it is lowered as all are
     await assert_all_replay(bench)
 
 

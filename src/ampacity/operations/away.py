@@ -13,6 +13,7 @@ anything is shared:
   lies beyond stays as if it were connected.  Who never connected is planned so as far as forecasts reach.
 * While nobody was ever enrolled there are no counterparts, only a plan to look at: all count as connected.
 
+In an emergency, too, the others are lowered by what those draw who cannot be told.
 On its return a provider is sent these forecasts at once, and has its full share again with the next cycle.
 """
 
@@ -136,6 +137,8 @@ def with_away(
     """Capacities and what bound them, with those who are away: what they may draw, less where the grid lacks it."""
     away = ~np.isnan(drawn)
     rows = np.flatnonzero(away.any(axis=1))
+    if not rows.size:
+        return capacity_w, bound_by
     contract_w = network.contracted_w(direction)[rows]
     wanted_w = np.minimum(np.nan_to_num(drawn[rows]), contract_w[:, None]).astype(np.float64)
     fits = allocate(

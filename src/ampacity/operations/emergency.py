@@ -6,9 +6,10 @@ from datetime import datetime
 
 import numpy as np
 
-from ampacity.allocation import allocate
+from ampacity.allocation import allocate, element_load_w
 from ampacity.errors import NotFound, NotReady, Refused
 from ampacity.network import Direction, ForecastKind, Network
+from ampacity.operations.away import AWAY, with_away
 from ampacity.operations.decide import KIND_OF, Outlook, whole_watts
 from ampacity.operations.emergency_fallback import (
     far_rooms_under,
@@ -146,14 +147,20 @@ def _lower(
     count = max(0, min(covers.end, table.steps.first + table.steps.count) - first)
     held = slice(first - table.steps.first, first - table.steps.first + count)
     held_w = np.nan_to_num(table.capacity_w[:, held]).astype(np.float64)
+    room_w = room_w[:, :, first - covers.first : first - covers.first + count]
+    drawn = np.where(table.bound_by[:, held] == AWAY, held_w, np.nan)  # by those who cannot be told
+    there_w = np.where(np.isnan(drawn), held_w, 0.0)
+    share = np.asarray(network.phase_share, np.float64)
+    left_w = room_w - element_load_w(held_w - there_w, network.parent, network.element, share)
     firm_w = np.repeat(network.firm_w(direction)[:, None], count, axis=1)
     shared = allocate(
-        room_w[:, :, first - covers.first : first - covers.first + count], network.parent, network.element,
-        network.phase_share, network.contracted_w(direction), np.minimum(firm_w, held_w), held_w,
+        left_w, network.parent, network.element, network.phase_share, network.contracted_w(direction),
+        np.minimum(firm_w, there_w), there_w,
     )  # fmt: skip
-    after_w = np.where(shared.allocated_w < held_w, whole_watts(shared.allocated_w), held_w)
+    after_w = np.where(shared.allocated_w < there_w, whole_watts(shared.allocated_w), there_w)
+    bound_by = np.where(after_w < there_w, shared.bound_by, table.bound_by[:, held])
+    after_w, bound_by = with_away(network, direction, room_w, after_w, bound_by, drawn)
     groups = np.flatnonzero((after_w < held_w).any(axis=1))
-    bound_by = np.where(after_w < held_w, shared.bound_by, table.bound_by[:, held])
     lower = LoweredTable(
         kind=table.kind, steps=Steps(first=first, count=count), capacity_w=after_w[groups],
         bound_by=bound_by[groups].astype(np.int32), fell_w=(held_w - after_w)[groups],
