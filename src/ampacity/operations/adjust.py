@@ -104,8 +104,8 @@ async def _decide_fresh(
         batch = _first([r for r in fresh if r.request_no in reasons])
         return await _refuse(gate, version, batch, table, reasons, now=now, rules=rules)
     situation = situation_of(network, table, room, direction, now)
-    await _ask_operator(gate, situation, fresh, now=now, rules=rules)
-    open_ = [r for r in fresh if _consent_of(situation, r, rules) is None]
+    asked = await _ask_operator(gate, situation, fresh, now=now, rules=rules)
+    open_ = [r for r in fresh if r.request_no not in asked]
     due = {r.request_no for r in fresh if rules.is_due(r.received_at, now)}
     had_w = await gate.instant(kind, rules.gate_opened_at(now)) if len(due) < len(fresh) else {}
     batch = [r for r in _first(open_) if r.request_no in due or _is_small(situation, r, had_w, rules)]
@@ -124,21 +124,25 @@ def _summary(batch: Sequence[WaitingRequest]) -> JsonObject:
 
 def _consent_of(situation: Situation, request: WaitingRequest, rules: NegotiationSettings) -> float | None:
     """What a request asks for beyond what is held [W], where an operator has to be asked about it first."""
-    if request.consent is not None:
+    if request.consent is not None or not rules.asks_operators:
         return None
-    contract_w = float(situation.network.contracted_w(situation.direction)[request.group_no])
+    contract_w = situation.contract_w(request.group_no)
     rise_w = _rise_w(situation, request, at_most_w=contract_w)
     return rise_w if rules.needs_consent(rise_w, contract_w) else None
 
 
 async def _ask_operator(
     gate: Gate, situation: Situation, fresh: Sequence[WaitingRequest], *, now: datetime, rules: NegotiationSettings
-) -> None:
+) -> set[int]:
+    """Ask about what an operator has to be asked about; gives the numbers of these requests."""
     until = now + timedelta(seconds=rules.consent_wait_s)
+    asked = set()
     for request in fresh:
         rise_w = _consent_of(situation, request, rules)
         if rise_w is not None:
             await gate.defer(request.request_no, now, {"until": until.isoformat(), "rise_w": round(rise_w, 1)})
+            asked.add(request.request_no)
+    return asked
 
 
 def _rise_w(situation: Situation, request: WaitingRequest, at_most_w: float = np.inf) -> float:
@@ -151,7 +155,7 @@ def _is_small(
     situation: Situation, request: WaitingRequest, had_w: Mapping[int, float], rules: NegotiationSettings
 ) -> bool:
     """Whether it gives back, or asks for so little that it need not wait, with what was had so since the last gate."""
-    contract_w = float(situation.network.contracted_w(situation.direction)[request.group_no])
+    contract_w = situation.contract_w(request.group_no)
     left_w = instant_left_w(np.array(contract_w), np.array(had_w.get(request.group_no, 0.0)), rules.instant_fraction)
     return _rise_w(situation, request) <= float(left_w)
 

@@ -30,6 +30,11 @@ class Situation:
     headroom_w: Floats  # (E, 3, T)
     table: CapacityTable
 
+    def contract_w(self, group_no: int) -> float:
+        """The contract of one group in the direction [W]."""
+        group = self.network.groups[group_no]
+        return group.contracted_import_w if self.direction is Direction.IMPORT else group.contracted_export_w
+
 
 def situation_of(
     network: Network, table: CapacityTable, room: tuple[Window, Floats], direction: Direction, now: datetime

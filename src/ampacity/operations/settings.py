@@ -126,6 +126,11 @@ class NegotiationSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unkn
         """When the last gate closed and the one that is open now was opened."""
         return datetime.fromtimestamp(now.timestamp() // self.gate_s * self.gate_s, UTC) if self.gate_s else now
 
+    @property
+    def asks_operators(self) -> bool:
+        """Whether there are requests that wait for an operator."""
+        return self.consent_above_w > 0 or self.consent_above_fraction > 0
+
     def needs_consent(self, more_w: float, contract_w: float) -> bool:
         """Whether an operator is asked before so much more than is held is decided."""
         bounds_w = (self.consent_above_w, self.consent_above_fraction * contract_w)
