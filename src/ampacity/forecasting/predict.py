@@ -135,7 +135,8 @@ def forecast_days(
 
     on_threads(forecast, chunks_of(model), workers)
     beside = None
-    if model.weather_free is not None and lacks.any():
+    needed = slice(0, window.end - day * QUARTERS_PER_DAY - model.settings.day_start_quarter)
+    if model.weather_free is not None and lacks[:, needed].any():
         beside = forecast_days(
             model.weather_free, recent, weather, window=window, designs=designs.weather_free, workers=workers
         ).load
