@@ -1,6 +1,6 @@
 """From headroom to what every group may use: shares, fallbacks, optimum."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -24,6 +24,7 @@ from ampacity.timegrid import QUARTERS_PER_DAY
 KIND_OF = {Direction.IMPORT: ForecastKind.CONSUMPTION, Direction.EXPORT: ForecastKind.GENERATION}
 FALLBACK_OF = {Direction.IMPORT: ForecastKind.FALLBACK_CONSUMPTION, Direction.EXPORT: ForecastKind.FALLBACK_GENERATION}
 WORKERS = 2
+CELLS_AT_ONCE = 500_000  # groups times quarters worked on at a time: a few tens of MB in float64
 FIRM_CAP = -2  # in `bound_by`: the fallback is not above the firm part
 
 
@@ -40,6 +41,17 @@ class Outlook:
     need_wh: Floats  # (G,) energy a day that each group is expected to want
     need_cap_w: Floats | None = None  # (G, T) the most that it is expected to draw, infinite where all is open to it
     hand_out_rest: bool = False  # whether the watts that rounding leaves go to the largest remainders
+
+    def during(self, some: slice) -> "Outlook":
+        """What concerns sharing in some of the quarters; views, no copies."""
+        return replace(
+            self,
+            steps=replace(self.steps, first=self.steps.first + some.start, count=some.stop - some.start),
+            headroom_w={d: values[:, :, some] for d, values in self.headroom_w.items()},
+            pool_w={d: values[:, :, some] for d, values in self.pool_w.items()},
+            median_w=self.median_w[:, :, some],
+            need_cap_w=None if self.need_cap_w is None else self.need_cap_w[:, some],
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,10 +92,31 @@ def decide(
     return Decided(tables=(*tables, *fallbacks.values()))
 
 
+def _runs(count: int, width: int) -> Iterator[slice]:
+    """Parts of `count` rows, or columns, of that many figures that are worked on together."""
+    run = max(1, CELLS_AT_ONCE // max(width, 1))
+    return (slice(first, min(first + run, count)) for first in range(0, count, run))
+
+
 def _shares(
     network: Network, outlook: Outlook, direction: Direction, held: Held, before: Before, drawn: Floats | None
 ) -> CapacityTable:
-    """The shares of one direction, steady, beside what those draw who are away."""
+    """The shares of one direction, steady, beside what those draw who are away; every quarter by itself."""
+    capacity_w = np.empty((len(network.groups), outlook.steps.count), np.float32)
+    bound_by = np.empty(capacity_w.shape, np.int32)
+    for some in _runs(outlook.steps.count, len(network.groups)):
+        theirs = Held(granted_w=held.granted_w[:, some], returned_w=held.returned_w[:, some])
+        frozen = max(0, before.rules.frozen_quarters - some.start)
+        told = replace(before, rules=replace(before.rules, frozen_quarters=frozen))
+        gone = None if drawn is None else drawn[:, some]
+        found = _shares_during(network, outlook.during(some), direction, theirs, told, gone)
+        capacity_w[:, some], bound_by[:, some] = found
+    return CapacityTable(kind=KIND_OF[direction], steps=outlook.steps, capacity_w=capacity_w, bound_by=bound_by)
+
+
+def _shares_during(
+    network: Network, outlook: Outlook, direction: Direction, held: Held, before: Before, drawn: Floats | None
+) -> tuple[NDArray[np.float32], NDArray[np.int32]]:
     theirs, open_to = held, outlook
     if drawn is not None:
         left_w, pool_w, theirs = beside(network, outlook.headroom_w[direction], outlook.pool_w[direction], held, drawn)
@@ -93,7 +126,7 @@ def _shares(
     if drawn is not None:
         all_w, bound_by = with_away(network, direction, outlook.headroom_w[direction], steady_w, bound_by, drawn)
         steady_w = whole_watts(all_w)
-    return CapacityTable(kind=KIND_OF[direction], steps=outlook.steps, capacity_w=steady_w, bound_by=bound_by)
+    return steady_w, bound_by
 
 
 def _steady(
@@ -215,30 +248,31 @@ def _fill(network: Network, headroom_w: Floats, weight: Floats, floor_w: Floats,
 
 def _optimum(network: Network, outlook: Outlook, consumption: CapacityTable, before: Before) -> CapacityTable:
     """The expected energy of a day, where it makes the element's load flattest, inside the capacity."""
-    element_w = outlook.median_w.sum(axis=1)[network.element].astype(float)
+    load_w = outlook.median_w.sum(axis=1)
     days = consumption.steps.count * consumption.steps.quarters / QUARTERS_PER_DAY
-    most_w = consumption.capacity_w.astype(float)
-    wish_w = optimum(most_w, (outlook.need_wh * days).astype(float), element_w)
-    previous_w = _said_before(before, ForecastKind.OPTIMUM, consumption.steps, len(wish_w))
-    if previous_w is not None:
-        wish_w = steady_wish(wish_w, previous_w, most_w, _one_ampere_w(network), before.rules)
-    return CapacityTable(
-        kind=ForecastKind.OPTIMUM,
-        steps=consumption.steps,
-        capacity_w=whole_watts(wish_w),
-        bound_by=consumption.bound_by,
-    )
+    one_ampere_w = _one_ampere_w(network)
+    previous_w = _said_before(before, ForecastKind.OPTIMUM, consumption.steps, len(network.groups))
+    capacity_w = np.empty(consumption.capacity_w.shape, np.float32)
+    for some in _runs(len(network.groups), 4 * consumption.steps.count):
+        most_w = consumption.capacity_w[some].astype(float)
+        need_wh = (outlook.need_wh[some] * days).astype(float)
+        wish_w = optimum(most_w, need_wh, load_w[network.element[some]].astype(float))
+        if previous_w is not None:
+            wish_w = steady_wish(wish_w, previous_w[some], most_w, one_ampere_w[some], before.rules)
+        capacity_w[some] = whole_watts(wish_w)
+    return replace(consumption, kind=ForecastKind.OPTIMUM, capacity_w=capacity_w)
 
 
 def _fallback(network: Network, outlook: Outlook, direction: Direction) -> CapacityTable:
     """What stays safe while we are silent: the firm part, less where the worst credible load leaves less."""
-    room_w = outlook.fallback_headroom_w[direction]
-    firm_w = np.repeat(network.firm_w(direction)[:, None], room_w.shape[2], axis=1)
-    found = _fill(network, room_w, network.contracted_w(direction), np.zeros_like(firm_w), firm_w)
-    bound_by = np.where(found.bound_by < 0, FIRM_CAP, found.bound_by).astype(np.int32)
+    room_w, weight = outlook.fallback_headroom_w[direction], network.contracted_w(direction)
+    capacity_w = np.empty((len(network.groups), room_w.shape[2]), np.float32)
+    bound_by = np.empty(capacity_w.shape, np.int32)
+    for some in _runs(room_w.shape[2], len(network.groups)):
+        firm_w = np.repeat(network.firm_w(direction)[:, None], some.stop - some.start, axis=1)
+        found = _fill(network, room_w[:, :, some], weight, np.zeros_like(firm_w), firm_w)
+        capacity_w[:, some] = whole_watts(found.allocated_w)
+        bound_by[:, some] = np.where(found.bound_by < 0, FIRM_CAP, found.bound_by)
     return CapacityTable(
-        kind=FALLBACK_OF[direction],
-        steps=outlook.fallback_steps,
-        capacity_w=whole_watts(found.allocated_w),
-        bound_by=bound_by,
+        kind=FALLBACK_OF[direction], steps=outlook.fallback_steps, capacity_w=capacity_w, bound_by=bound_by
     )
