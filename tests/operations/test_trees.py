@@ -1,7 +1,7 @@
 """A cycle decides batch after batch of trees, and comes out as if it had decided all behind a closed gate."""
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import timedelta
 
 import numpy as np
@@ -17,6 +17,7 @@ from ampacity.operations.replay import replay
 from ampacity.operations.settings import CycleSettings
 from ampacity.operations.take_in import take_in
 from ampacity.simulation.district import DistrictPlan, make_district
+from ampacity.store.outbox import OutboxStore
 from ampacity.store.records import PostgresRecords
 from tests.operations.test_adjust import AT, NORTH, Bench, bench  # noqa: F401
 from tests.operations.test_cycle import ports
@@ -32,28 +33,19 @@ class Meanwhile:
 
     providers: frozenset[int]
     happens: Callable[[], Awaitable[object]]
-    asked: list[None] = field(default_factory=list)
-    later: frozenset[int] = frozenset()
 
     async def connected_providers(self) -> frozenset[int]:
-        self.asked.append(None)
-        if len(self.asked) > 1:
-            return self.providers | self.later
-        await self.happens()
         return self.providers
 
     async def told_each_cycle(self) -> frozenset[int]:
-        return self.providers | self.later
+        return self.providers
 
     async def away_providers(self) -> tuple[()]:
+        await self.happens()
         return ()
 
     async def figures_told(self, group_nos, kind) -> tuple[()]:
         return ()
-
-
-async def nothing() -> None:
-    """Nothing happens."""
 
 
 def shuffled(given: InputFolder) -> InputFolder:
@@ -109,12 +101,19 @@ async def test_a_request_that_is_decided_while_a_cycle_works_holds_in_it(bench):
     assert await PostgresRecords(bench.pool).broken_links() == []
 
 
-async def test_who_connects_while_a_cycle_works_is_told_once(bench):  # noqa: F811
-    decision_id = await cycle_with(bench, Meanwhile(frozenset({0}), nothing, later=frozenset({1})))
+async def test_what_is_queued_while_a_cycle_works_does_not_come_after_it(bench):  # noqa: F811
+    await bench.pool.execute("update outbound_forecast set sent_at = now()")
 
-    told = await messages(bench.pool, decision_id)
-    assert set(told.values()) == {1}
-    assert {group_no for group_no, _ in told} == {0, 1, 2}
+    async def connects_again():
+        assert await OutboxStore(bench.pool).enqueue_newest(0) > 0
+
+    decision_id = await cycle_with(bench, Meanwhile(frozenset({0, 1}), connects_again))
+
+    newest = await bench.pool.fetch(
+        "select distinct on (group_no, kind) decision_id from outbound_forecast"
+        " where kind in ('CONSUMPTION', 'GENERATION', 'OPTIMUM') order by group_no, kind, message_id desc"
+    )
+    assert {r["decision_id"] for r in newest} == {decision_id}
 
 
 async def test_an_emergency_imposed_while_a_cycle_works_has_it_decided_again(bench):  # noqa: F811
@@ -124,7 +123,7 @@ async def test_an_emergency_imposed_while_a_cycle_works_has_it_decided_again(ben
             grid=bench.on.grid, requests=bench.on.requests,
         )  # fmt: skip
 
-    with pytest.raises(Conflict, match="emergency"):
+    with pytest.raises(Conflict, match="decide again"):
         await cycle_with(bench, Meanwhile(frozenset({0, 1}), imposes))
     await bench.cycle(NEXT)
 

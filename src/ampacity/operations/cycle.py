@@ -107,13 +107,13 @@ async def _decide_slot(
                 for batch, outlook in gathered.add(block.room):
                     await decider.start(batch, outlook)
             await decider.done()
-            await decider.close(gathered, ports.cycles, ports.requests, ports.peers)
+            decided = await decider.close(gathered, ports.cycles, ports.requests, ports.peers)
         finally:
             await decider.stop()
         await writer.rests_on(grid, need_wh, need_cap_w)
         for grant in lapsed:
             await writer.lapse(grant.request_no, slot, f"unused for {cycle.lapse_quarters} quarter hours")
-        summary = summarise(plan, tally, decider.sums, away)
+        summary = summarise(plan, tally, decided, away)
         await writer.finish({**summary, LAPSED: [g.request_no for g in lapsed]}, stages.seconds)
 
 

@@ -25,17 +25,6 @@ class Sums:
     sent: Mapping[str, int] = field(default_factory=dict)
     held_back: Mapping[str, int] = field(default_factory=dict)
 
-    def __add__(self, other: "Sums") -> "Sums":
-        return Sums(
-            allocated_w=self.allocated_w + other.allocated_w,
-            sent=_sum(self.sent, other.sent),
-            held_back=_sum(self.held_back, other.held_back),
-        )
-
-
-def _sum(some: Mapping[str, int], more: Mapping[str, int]) -> dict[str, int]:
-    return {kind: some.get(kind, 0) + more.get(kind, 0) for kind in {**some, **more}}
-
 
 def summarise(plan: Plan, tally: Tally, decided: Sums, away: AwayGroups | None) -> JsonObject:
     """What the cycle rested on and what it decided."""

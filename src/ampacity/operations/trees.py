@@ -6,7 +6,7 @@ the result is that of deciding all at once behind the closed gate.
 """
 
 import asyncio
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -17,11 +17,10 @@ from ampacity.network import Direction, ForecastKind, Network
 from ampacity.network.batches import Batch
 from ampacity.operations.away import away_groups
 from ampacity.operations.decide import KIND_OF, Before, Decided, Outlook, decide
-from ampacity.operations.deliver import due
+from ampacity.operations.deliver import Changes
 from ampacity.operations.emergency import restrained
 from ampacity.operations.forecast import BlockForecast
 from ampacity.operations.forecast_plan import Plan
-from ampacity.operations.lapse import ended_of
 from ampacity.operations.limit_shifts import LimitShifts
 from ampacity.operations.outlook import Gathered
 from ampacity.operations.rooms import cycle_steps
@@ -37,7 +36,6 @@ from ampacity.ports import (
     Engine,
     Floats,
     Held,
-    Ints,
     RequestStore,
     RunningGrant,
 )
@@ -84,19 +82,6 @@ def _away_of(away: AwayGroups, batch: Batch) -> AwayGroups | None:
     )
 
 
-@dataclass(frozen=True, kw_only=True)
-class Audience:
-    """Providers that are told, and those of them that want to be told all."""
-
-    connected: Collection[int]
-    insistent: Collection[int]
-
-
-async def audience_of(peers: ConnectedPeers) -> Audience:
-    """Who is connected now."""
-    return Audience(connected=await peers.connected_providers(), insistent=await peers.told_each_cycle())
-
-
 async def known_now(
     plan: Plan, cycles: CycleStore, requests: RequestStore, lapsed: Sequence[RunningGrant] = ()
 ) -> Known:
@@ -139,22 +124,14 @@ class TreeDecider:
         self._plan, self._batches, self._writer, self._stages, self._engine = plan, batches, writer, stages, engine
         self._writing = asyncio.Lock()  # a decision is written by one at a time
         self._known = known
-        self._audience = Audience(connected=(), insistent=())
-        self._told_until: Mapping[ForecastKind, Ints] = {}
         self._under_way: asyncio.Task[None] | None = None
-        self._sums: dict[int, Sums] = {}
-        self._number = {id(batch): no for no, batch in enumerate(batches)}
+        self._changes = Changes(len(plan.network.groups))
+        self._allocated_w = np.zeros(len(plan.network.groups))
         provider = {p.provider_id: i for i, p in enumerate(plan.network.providers)}
         self._owner = np.array([provider[g.provider_id] for g in plan.network.groups], np.int64)
 
-    @property
-    def sums(self) -> Sums:
-        return sum(self._sums.values(), Sums())
-
     async def begin(self, peers: ConnectedPeers) -> AwayGroups | None:
-        """Look who is connected, and give who is not; who connects from now on is told before the commit, or after."""
-        self._audience = await audience_of(peers)
-        self._told_until = await self._writer.told_until(list(ForecastKind), len(self._owner))
+        """Look who is not connected, and is planned with its fallback."""
         away = await away_groups(self._plan.network, cycle_steps(self._plan), peers)
         self._known = replace(self._known, away=away)
         if away is not None:
@@ -196,7 +173,7 @@ class TreeDecider:
             with self._stages.during("write"):
                 if not again:
                     await self._write_headroom(batch, outlook)
-                self._sums[self._number[id(batch)]] = await self._write(batch, decided)
+                await self._write(batch, decided)
 
     async def _write_headroom(self, batch: Batch, outlook: Outlook) -> None:
         for direction, headroom_w in outlook.headroom_w.items():
@@ -207,36 +184,19 @@ class TreeDecider:
                 direction, outlook.fallback_steps, headroom_w, elements=batch.elements, fallback=True
             )
 
-    async def _write(self, batch: Batch, decided: Decided) -> Sums:
+    async def _write(self, batch: Batch, decided: Decided) -> None:
+        before = self._known.of(batch).told
         for table in decided.tables:
             await self._writer.capacities(table, batch.groups)
-        messages = await self._send(batch, decided)
+            self._changes.note(table, before.get(table.kind), batch.groups)
         consumption = decided.table(ForecastKind.CONSUMPTION)
         assert consumption is not None
-        return replace(messages, allocated_w=float(consumption.capacity_w[:, 0].sum(dtype=np.float64)))
-
-    async def _send(self, batch: Batch, decided: Decided) -> Sums:
-        """Write the messages that are due."""
-        owner, rows, before = self._owner[batch.groups], batch.group_rows, self._known.of(batch).told
-        online = np.isin(owner, list(self._audience.connected))
-        insistent = np.isin(owner, list(self._audience.insistent))
-        sent, held_back = {}, {}
-        for table in decided.tables:
-            told_until = self._told_until[table.kind][rows]
-            is_due = due(table, before.get(table.kind), told_until, batch.groups)
-            ended = ended_of(self._known.lapsed, table.kind, batch.groups[online])
-            wanted = online & (insistent | is_due | np.isin(batch.groups, list(ended)))
-            others = [g for g in batch.groups[wanted].tolist() if g not in ended]
-            sent[table.kind.value] = await self._writer.send(table.kind, others)
-            for group_no, request_id in ended.items():
-                sent[table.kind.value] += await self._writer.send(table.kind, [group_no], correlation_id=request_id)
-            held_back[table.kind.value] = int((online & ~wanted).sum())
-        return Sums(sent=sent, held_back=held_back)
+        self._allocated_w[batch.group_rows] = consumption.capacity_w[:, 0]
 
     async def close(
         self, gathered: Gathered, cycles: CycleStore, requests: RequestStore, peers: ConnectedPeers
-    ) -> None:
-        """Close the gate, with every batch decided from what was known then."""
+    ) -> Sums:
+        """Close the gate, with every batch decided from what was known then, and write the messages."""
         for _ in range(ROUNDS):
             if await self._catch_up(gathered, cycles, requests) == 0:
                 break
@@ -244,7 +204,9 @@ class TreeDecider:
             async with self._writing:
                 await self._writer.close_gate()
         await self._catch_up(gathered, cycles, requests)
-        await self._tell(set(await peers.connected_providers()) - set(self._audience.connected))
+        with self._stages.during("write"):
+            async with self._writing:
+                return await self._send(peers)
 
     async def _catch_up(self, gathered: Gathered, cycles: CycleStore, requests: RequestStore) -> int:
         """Decide again where something was decided since; gives how many batches that were."""
@@ -256,7 +218,6 @@ class TreeDecider:
         async with self._writing:
             for batch in touched:
                 await self._writer.withdraw(batch.groups)
-            self._told_until = await self._writer.told_until(list(ForecastKind), len(self._owner))
         for batch in touched:
             with self._stages.during("read again"):
                 outlook = await self._read_again(gathered.empty(batch), batch)
@@ -267,7 +228,7 @@ class TreeDecider:
         """Batches in which requests were decided since."""
         since = await cycles.decided_since(self._known.up_to)
         if any(kind != "request" for kind, _ in since):
-            raise Conflict("an emergency was imposed, or ended, while the cycle was decided: decide again")
+            raise Conflict("an operator lowered capacities, or ended that, while the cycle was decided: decide again")
         groups = np.unique([group_no for _, group_no in since if group_no is not None]).astype(np.int64)
         return [batch for batch in self._batches if np.isin(groups, batch.groups, assume_unique=True).any()]
 
@@ -283,11 +244,14 @@ class TreeDecider:
             await self._writer.read_median(batch.elements, outlook.median_w)
         return outlook
 
-    async def _tell(self, connected_since: Collection[int]) -> None:
-        """Messages for those who connected while the cycle was decided."""
-        groups = np.flatnonzero(np.isin(self._owner, list(connected_since))).tolist()
-        if not groups:
-            return
-        async with self._writing:
-            late = {kind: await self._writer.send(ForecastKind(kind), groups) for kind in self.sums.sent}
-        self._sums[-1] = Sums(sent=late)
+    async def _send(self, peers: ConnectedPeers) -> Sums:
+        """Write the messages that are due to who is connected now; who connects later is told after the commit."""
+        connected, told_each = await peers.connected_providers(), await peers.told_each_cycle()
+        online, insistent = (np.isin(self._owner, list(providers)) for providers in (connected, told_each))
+        told_until = await self._writer.told_until(self._changes.kinds, len(self._owner))
+        sent, held_back = {}, {}
+        for kind in self._changes.kinds:
+            wanted = online & (insistent | self._changes.due(kind, told_until[kind]))
+            sent[kind.value] = await self._writer.send(kind, np.flatnonzero(wanted).tolist())
+            held_back[kind.value] = int((online & ~wanted).sum())
+        return Sums(allocated_w=float(self._allocated_w.sum()), sent=sent, held_back=held_back)

@@ -89,7 +89,7 @@ class DecisionWriter(Protocol):
         ...
 
     async def withdraw(self, groups: Ints) -> None:
-        """Take back capacities and messages of groups, as they were given to `capacities`, before others are given."""
+        """Take back capacities of groups, as they were given to `capacities`, before others are given."""
         ...
 
     async def rests_on(

@@ -100,7 +100,6 @@ class PostgresDecision:
     async def withdraw(self, groups: Ints) -> None:
         blocks = [first for first, _ in _row_blocks(groups)]
         await self._connection.execute(sql("withdraw_capacities"), self.decision_id, blocks)
-        await self._connection.execute(sql("withdraw_messages"), self.decision_id, groups.tolist())
 
     async def rests_on(
         self, grid: GridVersion, need_wh: Floats | None = None, need_cap_w: Floats | None = None

@@ -144,8 +144,3 @@ where decision_id = $1 and first_no <= $3 and first_no + subjects > $2;
 -- name: withdraw_capacities
 -- Before it is committed a decision may think better of some groups.
 delete from allocation_block where decision_id = $1 and first_no = any ($2::int[]);
-
--- name: withdraw_messages
-delete from outbound_forecast
-where decision_id = $1 and group_no = any ($2::int[])
-    and sent_at is null and superseded_at is null and dead_at is null;
