@@ -53,6 +53,17 @@ def rolled_up(forecast: LoadForecast, members: Floats, correlation: float) -> Fl
     return found
 
 
+def rest_of(parent_w: Floats32, summed_w: Floats32, levels: tuple[float, ...]) -> Floats32:
+    """Quantiles of what a parent carries beyond the sum of some children [W], (Q, 3, T).
+
+    The errors count as independent: m² is the sum of both.
+    """
+    middle = int(np.argmin(np.abs(np.array(levels) - 0.5)))
+    margin = np.hypot(parent_w - parent_w[middle], summed_w - summed_w[middle])
+    sign = np.sign(np.array(levels) - 0.5)[:, None, None]
+    return np.asarray(parent_w[middle] - summed_w[middle] + sign * margin, np.float32)
+
+
 def shared_out(parent_w: Floats32, levels: tuple[float, ...], share: Floats) -> Floats32:
     """Quantiles of elements without a meter from those of their parent's rest [W], (Q, N, 3, T).
 
@@ -61,11 +72,11 @@ def shared_out(parent_w: Floats32, levels: tuple[float, ...], share: Floats) -> 
 
     Args:
         parent_w: (Q, 3, T), of what the parent's metered children do not carry.
-        share: (N,), for example of the rated powers.
+        share: (N,) or by phase (N, 3), for example of the rated powers.
     """
     median = parent_w[int(np.argmin(np.abs(np.array(levels) - 0.5)))]
     margin = parent_w - median
-    part = share[:, None, None]
+    part = share[:, None, None] if share.ndim == 1 else share[:, :, None]
     found: Floats32 = (part * median + np.sqrt(part) * margin[:, None]).astype(np.float32)
     return found
 

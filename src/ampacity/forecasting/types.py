@@ -29,6 +29,8 @@ class ForecastSource(IntEnum):
     WEATHER_FREE = 3  # a model of the calendar alone: there is no weather, or none to be trusted
     MODEL = 4
     PROFILE = 5  # nothing measured yet: standard profiles of its connections
+    SHARE = 6  # no meter: its share of what its parent carries beyond its other children
+    SUM = 7  # no meter: the sum of its children
 
 
 @dataclass(frozen=True, kw_only=True)

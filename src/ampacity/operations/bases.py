@@ -67,6 +67,7 @@ class Bases:
     largest_mib: float = LARGEST_MIB
     used: int = 0  # how often one was at hand
     made: int = 0  # how often one had to be made
+    correlations: dict[int, tuple[int, float]] = field(default_factory=dict)  # by parent: day, how alike
     _kept: "OrderedDict[int, tuple[int, Base]]" = field(default_factory=OrderedDict)
     _mib: float = 0.0
 

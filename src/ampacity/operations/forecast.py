@@ -2,12 +2,12 @@
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing
 from dataclasses import dataclass, field, replace
 
 from ampacity.forecasting import (
     Designs,
-    LoadForecast,
     LoadHistory,
     dump_model,
     fallback_band,
@@ -18,10 +18,12 @@ from ampacity.forecasting import (
 )
 from ampacity.network.settling import Settled
 from ampacity.operations.bases import Base, Bases
+from ampacity.operations.block_forecast import BlockForecast
 from ampacity.operations.daily_bases import DailyBases
 from ampacity.operations.engine import LocalEngine
 from ampacity.operations.forecast_plan import Plan, element_blocks, needs_fit
-from ampacity.operations.rooms import Room, room_of
+from ampacity.operations.roll_up import Alike, RollUp
+from ampacity.operations.rooms import room_of
 from ampacity.operations.settled_loads import Reader
 from ampacity.operations.stages import Stages
 from ampacity.ports import CycleStore, Engine, Floats, GridStore, KeptModel
@@ -30,17 +32,6 @@ from ampacity.timegrid import QUARTERS_PER_DAY, QUARTERS_PER_HOUR, Window
 RECENT_DAYS = 16  # what a forecast needs of the past when its model is fitted already
 NEWEST_DAYS = 2  # ... and the base of the day is at hand too
 FIT_WORKERS = 2  # threads on a fit that a cycle waits for
-
-
-@dataclass(frozen=True, kw_only=True)
-class BlockForecast:
-    """The forecast of a block of elements, and what it leaves free."""
-
-    elements: range
-    forecast: LoadForecast
-    room: Room
-    marks: dict[str, int]
-    refitted: bool
 
 
 async def forecasts(
@@ -52,12 +43,14 @@ async def forecasts(
     bases: Bases,
     engine: Engine | None = None,
 ) -> AsyncIterator[BlockForecast]:
-    """Forecast block after block, in order; a few are read and computed at a time."""
+    """Forecast block after block; those with elements that have no meter come last, filled in from the others."""
     engine = engine or LocalEngine()
     async with engine.share(plan.without_grid()) as shared:
         run = await _run_of(plan, grid, cycles, stages, bases, engine, shared)
-        async for block in _in_order(run, engine.at_once):
-            yield block
+        rolled = RollUp(plan=plan, bases=bases, forecast_again=run.block, correlation=Alike(plan, grid).correlation)
+        async with aclosing(rolled.filled(_in_order(run, engine.at_once))) as filled:
+            async for block in filled:
+                yield block
 
 
 async def _run_of(
@@ -67,7 +60,7 @@ async def _run_of(
         plan=plan,
         cycles=cycles,
         reader=Reader(plan, grid, has_use=await grid.load_span("group") is not None),
-        models=await cycles.models(plan.made_at),
+        models=dict(await cycles.models(plan.made_at)),
         bases=await DailyBases.of(plan, cycles, bases, engine, shared),
         stages=stages,
         engine=engine,
@@ -75,7 +68,8 @@ async def _run_of(
     )
 
 
-async def _in_order(run: "_Run", at_once: int) -> AsyncIterator[BlockForecast]:
+async def _in_order(run: "_Run", at_once: int) -> AsyncGenerator[BlockForecast]:
+    """Block after block, in order; a few are read and computed at a time."""
     waiting: deque[asyncio.Task[BlockForecast]] = deque()
     try:
         for block in element_blocks(len(run.plan.network.elements)):
@@ -97,7 +91,7 @@ class _Run:
     plan: Plan
     cycles: CycleStore
     reader: Reader
-    models: Mapping[int, KeptModel]
+    models: dict[int, KeptModel]
     stages: Stages
     bases: DailyBases
     engine: Engine
@@ -126,7 +120,7 @@ class _Run:
             state = await self.engine.run(fitted, self.shared, block, settled, window, None, workers=FIT_WORKERS)
         with self.stages.during("keep model"):
             await self.cycles.keep_model(block.start, len(block), plan.made_at, plan.made_at, state)
-        model = KeptModel(elements=len(block), made_at=plan.made_at, fitted_at=plan.made_at)
+        self.models[block.start] = model = KeptModel(elements=len(block), made_at=plan.made_at, fitted_at=plan.made_at)
         with self.stages.during("make base"):
             base = await self.bases.make(block, model, settled, window, state)
         with self.stages.during("forecast"):

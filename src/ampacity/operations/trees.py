@@ -16,10 +16,10 @@ from ampacity.errors import Conflict
 from ampacity.network import Direction, ForecastKind, Network
 from ampacity.network.batches import Batch
 from ampacity.operations.away import away_groups
+from ampacity.operations.block_forecast import BlockForecast
 from ampacity.operations.decide import KIND_OF, Before, Decided, Outlook, decide
 from ampacity.operations.deliver import Changes
 from ampacity.operations.emergency import restrained
-from ampacity.operations.forecast import BlockForecast
 from ampacity.operations.forecast_plan import Plan
 from ampacity.operations.limit_shifts import LimitShifts
 from ampacity.operations.outlook import Gathered
