@@ -52,32 +52,40 @@ limit 1;
 -- name: newest_allocation_blocks
 -- Of each kind the newest allocation that a cycle made at or before $1, and what was decided on top of it since,
 -- in the order of the commits; only decisions up to $2 of the chain, only the kinds $3 where they are given.
-with newest as (
-    select k.kind,
-        (
-            select c.seq
-            from allocation_block a
-            join decision d using (decision_id)
-            join decision_chain c using (decision_id)
-            where a.kind = k.kind and d.kind = 'cycle' and d.made_at <= $1 and d.made_at > $1 - interval '2 days'
-                and ($2::bigint is null or c.seq <= $2)
-            order by c.seq desc
-            limit 1
-        ) as seq
+-- Step by step, so that the planner looks decisions of two days up and never reads all that were ever made.
+with newest as materialized (
+    select k.kind, found.*
     from unnest(coalesce($3::forecast_kind[], enum_range(null::forecast_kind))) as k (kind)
+    cross join lateral (
+        select d.decision_id, d.made_at, c.seq
+        from decision d
+        join decision_chain c using (decision_id)
+        where d.kind = 'cycle' and d.made_at <= $1 and d.made_at > $1 - interval '2 days'
+            and ($2::bigint is null or c.seq <= $2)
+            and exists (select from allocation_block a where a.decision_id = d.decision_id and a.kind = k.kind)
+        order by d.made_at desc, c.seq desc
+        limit 1
+    ) as found
+), since as materialized (
+    select d.decision_id, d.made_at, c.seq
+    from decision d
+    join decision_chain c using (decision_id)
+    where d.kind <> 'cycle' and d.made_at <= $1 and d.made_at > $1 - interval '2 days'
+        and ($2::bigint is null or c.seq <= $2)
+), held as materialized (
+    select kind, decision_id, made_at, seq, true as is_cycle from newest
+    union all
+    select n.kind, s.decision_id, s.made_at, s.seq, false from newest n join since s on s.seq > n.seq
 )
 select a.kind, a.first_no, a.subjects, a.first_quarter, a.steps, a.step_quarters, a.capacity_w, a.bound_by,
-    a.decision_id, d.kind = 'cycle' as is_cycle, d.made_at
-from newest n
-join decision_chain c on c.seq >= n.seq and ($2::bigint is null or c.seq <= $2)
-join decision d using (decision_id)
-join allocation_block a on a.decision_id = d.decision_id and a.kind = n.kind
-where d.made_at <= $1 and (c.seq = n.seq or d.kind <> 'cycle')
-order by c.seq, a.first_no;
+    a.decision_id, h.is_cycle, h.made_at
+from held h
+join allocation_block a on a.decision_id = h.decision_id and a.kind = h.kind
+order by h.seq, a.first_no;
 
 -- name: fallback_made_at
 -- Fallbacks of before an emergency, its end included, do not count: they are made anew.
-select max(d.made_at)
+select d.made_at
 from decision d
 join decision_chain c using (decision_id)
 where d.kind = 'cycle' and d.made_at <= $1 and d.made_at > $1 - interval '2 days'
@@ -89,7 +97,9 @@ where d.kind = 'cycle' and d.made_at <= $1 and d.made_at > $1 - interval '2 days
         select from emergency x
         join decision_chain after using (decision_id)
         where after.seq > c.seq
-    );
+    )
+order by d.made_at desc
+limit 1;
 
 -- name: keep_model
 insert into forecast_model (first_no, elements, made_at, fitted_at, state) values ($1, $2, $3, $4, $5);

@@ -1,0 +1,103 @@
+"""Nothing slows with the age of the database."""
+
+from datetime import timedelta
+
+import pytest
+
+from ampacity.forecasting import ForecastSettings
+from ampacity.operations.cycle import CyclePorts, run_cycle
+from ampacity.operations.settings import CycleSettings
+from ampacity.operations.take_in import take_in
+from ampacity.store.peers import PeerStore
+from ampacity.store.pool import connect
+from ampacity.store.postgres import PostgresCycles, PostgresGrid
+from ampacity.store.requests import PostgresRequests
+from ampacity.store.usage import UsageStore
+from ampacity.timegrid import QUARTER
+from tests.operations.conftest import DAYS, START
+
+AT = START + timedelta(days=DAYS)
+YOUNG, OLD = 10, 1000  # decisions
+
+COPIES = """
+insert into decision (kind, made_at, settings, summary)
+    select d.kind, d.made_at + k * interval '15 minutes', d.settings, d.summary
+    from decision d, generate_series(1, {n}) as k where d.decision_id = 1 order by k;
+insert into cycle (slot, claimed_by, lease_until, decision_id, stages)
+    select d.made_at, c.claimed_by, c.lease_until, d.decision_id, c.stages
+    from decision d, cycle c where d.decision_id > 1 and c.decision_id = 1;
+insert into decision_input (
+    decision_id, rule, rule_version, element_changes, contract_changes, decisions_up_to, need_wh, need_cap_w
+)
+    select d.decision_id, i.rule, i.rule_version, i.element_changes, i.contract_changes, d.decision_id - 1, i.need_wh,
+        i.need_cap_w
+    from decision d, decision_input i where d.decision_id > 1 and i.decision_id = 1;
+insert into forecast_block
+    select d.decision_id, b.first_no, b.subjects, b.first_quarter + (d.decision_id - 1)::int, b.quarters, b.levels,
+        b.source, b.load_w
+    from decision d, forecast_block b where d.decision_id > 1 and b.decision_id = 1;
+insert into headroom_block
+    select d.decision_id, b.direction, b.first_no, b.subjects, b.first_quarter + (d.decision_id - 1)::int, b.steps,
+        b.step_quarters, b.headroom_w
+    from decision d, headroom_block b where d.decision_id > 1 and b.decision_id = 1;
+insert into allocation_block
+    select d.decision_id, b.kind, b.first_no, b.subjects, b.first_quarter + (d.decision_id - 1)::int, b.steps,
+        b.step_quarters, b.capacity_w, b.bound_by
+    from decision d, allocation_block b where d.decision_id > 1 and b.decision_id = 1;
+insert into outbound_forecast (decision_id, kind, provider_no, group_no, created_at, due_at, sent_at, until_quarter)
+    select b.decision_id, b.kind, c.provider_no, c.group_no, now(), now(), now(),
+        b.first_quarter + b.steps * b.step_quarters
+    from allocation_block b, current_contract c where b.decision_id > 1 order by b.decision_id, b.kind, c.group_no;
+"""
+
+
+async def cycle(dsn: str, at) -> None:
+    """In a session of its own: what it did is counted when that ends."""
+    pool = await connect(dsn, max_size=4)
+    ports = CyclePorts(
+        grid=PostgresGrid(pool), cycles=PostgresCycles(pool), requests=PostgresRequests(pool), peers=PeerStore(pool),
+        usage=UsageStore(pool),
+    )  # fmt: skip
+    await run_cycle(at, ports=ports, forecast=ForecastSettings(), cycle=CycleSettings())
+    await pool.execute(
+        "update outbound_forecast set sent_at = now()"
+        " where sent_at is null and superseded_at is null and dead_at is null"
+    )
+    await pool.close()
+
+
+async def touched(pool) -> tuple[int, int]:
+    """Pages of 8 KiB that were looked at so far, and rows that were read by a scan of a whole table."""
+    await pool.execute("select pg_stat_clear_snapshot()")
+    pages = await pool.fetchval("select blks_hit + blks_read from pg_stat_database where datname = current_database()")
+    rows = await pool.fetchval("select sum(seq_tup_read)::bigint from pg_stat_user_tables")
+    return pages, rows
+
+
+async def work_of_a_cycle(pool, dsn: str, decisions: int) -> tuple[int, int]:
+    """Pages and scanned rows of a usual cycle on a database that holds so many decisions."""
+    await pool.execute("truncate cycle, decision, forecast_model restart identity cascade")
+    await cycle(dsn, AT - (decisions + 1) * QUARTER)
+    async with pool.acquire() as connection, connection.transaction():
+        await connection.execute(COPIES.format(n=decisions))
+    await pool.execute("vacuum analyze")
+    await cycle(dsn, AT)
+    before = await touched(pool)
+    await cycle(dsn, AT + QUARTER)
+    after = await touched(pool)
+    return after[0] - before[0], after[1] - before[1]
+
+
+@pytest.mark.slow
+async def test_a_cycle_on_a_database_with_a_hundred_times_the_decisions_does_no_more(pool, dsn, given):
+    await take_in(given, grid=PostgresGrid(pool), now=AT)
+    await pool.execute(
+        "insert into peer (provider_no, state, state_since, connected_at) select provider_no, 'connected', now(), now()"
+        " from provider"
+    )
+
+    young = await work_of_a_cycle(pool, dsn, YOUNG)
+    old = await work_of_a_cycle(pool, dsn, OLD)
+
+    assert old[0] <= 1.2 * young[0]
+    assert old[1] <= 1.2 * young[1]
