@@ -11,7 +11,7 @@ from ampacity.network import Direction, ForecastKind
 from ampacity.operations.element_view import element_view, why
 from ampacity.operations.group_view import group_view
 from ampacity.operations.overview import Wanted, counts, overview
-from ampacity.operations.quality import quality
+from ampacity.operations.quality import element_quality, quality
 from ampacity.operations.score_forecasts import score_forecasts
 from ampacity.operations.settings import CycleSettings
 from ampacity.operations.situation import Lookout, State
@@ -153,7 +153,7 @@ async def test_what_was_scored_is_shown_by_lead(pool, given):
     )
 
     found = await quality(situation, views=views, scores=scores)
-    one = await quality(situation, views=views, scores=scores, element_no=1)
+    one = await element_quality(situation, 1, scores)
     assert before.by_lead == []
     assert sum(s.values for s in found.by_lead) == 3 * 3 * 96 == 3 * sum(s.values for s in one.by_lead)
     assert all(0 <= s.exceeded <= 0.2 and s.error_w > 0 and s.margin_w > 0 for s in found.by_lead)

@@ -21,6 +21,7 @@ from ampacity.operations.decide import KIND_OF, Before, Decided, Outlook, decide
 from ampacity.operations.deliver import Changes
 from ampacity.operations.emergency import restrained
 from ampacity.operations.forecast_plan import Plan
+from ampacity.operations.lapse import ended_of
 from ampacity.operations.limit_shifts import LimitShifts
 from ampacity.operations.outlook import Gathered
 from ampacity.operations.rooms import cycle_steps
@@ -252,6 +253,11 @@ class TreeDecider:
         sent, held_back = {}, {}
         for kind in self._changes.kinds:
             wanted = online & (insistent | self._changes.due(kind, told_until[kind]))
-            sent[kind.value] = await self._writer.send(kind, np.flatnonzero(wanted).tolist())
+            ended = ended_of(self._known.lapsed, kind, np.flatnonzero(online))
+            wanted[list(ended)] = True
+            others = [g for g in np.flatnonzero(wanted).tolist() if g not in ended]
+            sent[kind.value] = await self._writer.send(kind, others)
+            for group_no, request_id in ended.items():
+                sent[kind.value] += await self._writer.send(kind, [group_no], correlation_id=request_id)
             held_back[kind.value] = int((online & ~wanted).sum())
         return Sums(allocated_w=float(self._allocated_w.sum()), sent=sent, held_back=held_back)
