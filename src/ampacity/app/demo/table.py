@@ -17,6 +17,8 @@ from ampacity.operations.away import AWAY
 from ampacity.timegrid import quarter_at
 
 REFRESH_S = 1.0
+# With the shares of the width that words have; on a narrow screen they give way, the figures do not.
+COLUMNS = {"group": 3, "may use kW": None, "draws kW": None, "bound by": 3, "last request": 4}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,9 +63,12 @@ class LiveTable:
         if cycle is not None:
             took = sum(cycle.stages.values())
             title += f" · cycle {cycle.slot:%H:%M}, decision {cycle.decision_id}, {took:.1f} s"
-        table = Table(title=title, caption="Ctrl-C ends", pad_edge=False)
-        for name in ("group", "may use kW", "draws kW", "bound by", "last request"):
-            table.add_column(name, justify="right" if "kW" in name else "left", no_wrap=True)
+        table = Table(title=title, caption="Ctrl-C ends", pad_edge=False, expand=True)
+        for name, share in COLUMNS.items():
+            if share is None:
+                table.add_column(name, justify="right", no_wrap=True, width=len(name))
+            else:
+                table.add_column(name, no_wrap=True, ratio=share)
         for row in await self._rows():
             table.add_row(*row)
         return table
