@@ -19,7 +19,14 @@ from ampacity.store.pool import Pool, connect
 settings.register_profile("any machine", deadline=None)  # how fast a busy machine is says nothing of the code
 settings.load_profile("any machine")
 
+LONGEST_ID = 240
 SHARED = Path(__file__).resolve().parents[2] / "shared"
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Refuse an id that holds a whole body: with time or chance in it, the processes disagree which tests exist."""
+    if unnamed := [item.nodeid for item in items if len(item.nodeid) > LONGEST_ID]:
+        raise pytest.UsageError("give these parameters an id: " + ", ".join(i[:100] for i in unnamed))
 
 
 @pytest.fixture(scope="session")

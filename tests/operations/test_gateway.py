@@ -20,6 +20,7 @@ AT = START + timedelta(days=DAYS)
 NOW = AT + timedelta(minutes=20)
 TOKEN = "g" * 40
 KNOWN = {"Authorization": f"Bearer {TOKEN}"}
+ZIPPED = {**KNOWN, "Content-Encoding": "gzip"}
 
 
 def batch(name="b1", start=AT, rows=(("c1", 1000.0, 2000.5, None), ("c2", 7.0, 8.0, 9.0))) -> bytes:
@@ -44,7 +45,7 @@ async def stored(client, known_at=NOW):
 async def test_what_was_answered_is_stored_and_a_repetition_changes_nothing(client, pool):
     compressed = gzip.compress(batch())
     for _ in range(2):
-        answer = await client.post("/measurements", content=compressed, headers={**KNOWN, "Content-Encoding": "gzip"})
+        answer = await client.post("/measurements", content=compressed, headers=ZIPPED)
         assert answer.status_code == 204, answer.text
 
     expected = [[np.nan] * 3, [1000.0, 2000.5, np.nan], [7.0, 8.0, 9.0]]
@@ -64,15 +65,15 @@ async def test_a_correction_holds_from_when_it_came(client):
 @pytest.mark.parametrize(
     ("body", "headers", "status", "why"),
     [
-        (batch(), {}, 401, "token"),
-        (batch(), {"Authorization": "Bearer x"}, 401, "token"),
-        (batch(rows=[("nowhere", 1, 1, 1)]), KNOWN, 400, "nowhere"),
-        (batch(rows=[("c1", 1, 1, 1), ("c1", 2, 2, 2)]), KNOWN, 400, "twice"),
-        (batch(start=AT + timedelta(minutes=7)), KNOWN, 400, "quarter"),
-        (batch(start=AT + timedelta(hours=1)), KNOWN, 400, "yet to come"),
-        (b"{", KNOWN, 400, "truncated"),
-        (b"no gzip", {**KNOWN, "Content-Encoding": "gzip"}, 400, "gzip"),
-        (gzip.compress(b" " * (65 * 2**20)), {**KNOWN, "Content-Encoding": "gzip"}, 400, "longer"),
+        pytest.param(batch(), {}, 401, "token", id="no token"),
+        pytest.param(batch(), {"Authorization": "Bearer x"}, 401, "token", id="wrong token"),
+        pytest.param(batch(rows=[("nowhere", 1, 1, 1)]), KNOWN, 400, "nowhere", id="unknown element"),
+        pytest.param(batch(rows=[("c1", 1, 1, 1), ("c1", 2, 2, 2)]), KNOWN, 400, "twice", id="element twice"),
+        pytest.param(batch(start=AT + timedelta(minutes=7)), KNOWN, 400, "quarter", id="between quarters"),
+        pytest.param(batch(start=AT + timedelta(hours=1)), KNOWN, 400, "yet to come", id="future"),
+        pytest.param(b"{", KNOWN, 400, "truncated", id="cut off"),
+        pytest.param(b"no gzip", ZIPPED, 400, "gzip", id="not gzip"),
+        pytest.param(gzip.compress(b" " * (65 * 2**20), mtime=0), ZIPPED, 400, "longer", id="bomb"),
     ],
 )
 async def test_a_wrong_batch_is_refused_with_the_reason(client, pool, body, headers, status, why):
