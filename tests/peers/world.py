@@ -14,6 +14,7 @@ from litestar import Litestar
 from litestar.datastructures import State
 from litestar.types import ASGIApp
 
+from ampacity.app.listening import patient
 from ampacity.app.peering import Peering, build_peering, running
 from ampacity.network.types import ForecastKind
 from ampacity.oscp.routes import with_usage_first
@@ -134,9 +135,10 @@ async def give_token(pool: Pool, provider_id: str, token: str) -> None:
 
 
 @asynccontextmanager
-async def serving(app, port: int) -> AsyncIterator[None]:
+async def serving(app, port: int, *, head_timeout_s: float = 10.0) -> AsyncIterator[None]:
     """Serve an ASGI application on the loopback."""
-    server = uvicorn.Server(uvicorn.Config(app, port=port, log_level="warning", lifespan="on"))
+    config = uvicorn.Config(app, port=port, http=patient(head_timeout_s), log_level="warning", lifespan="on")
+    server = uvicorn.Server(config)
     task = asyncio.create_task(server.serve())
     while not server.started:
         if task.done():

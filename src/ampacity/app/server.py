@@ -19,6 +19,7 @@ from ampacity.app.clock import DataClock
 from ampacity.app.console import build_console
 from ampacity.app.gateway.files import watch
 from ampacity.app.gateway.routes import gateway_controller
+from ampacity.app.listening import patient
 from ampacity.app.peering import Peering, build_peering, running
 from ampacity.app.schedule import Schedule
 from ampacity.app.secret import with_secret_key
@@ -119,7 +120,12 @@ async def started(server: Server) -> AsyncIterator[None]:
     with _bound(settings.host, settings.port) as listening_socket:
         listener = _Listener(
             uvicorn.Config(
-                server.app, log_level="warning", lifespan="on", access_log=False, timeout_graceful_shutdown=5
+                server.app,
+                http=patient(settings.head_timeout_s),
+                log_level="warning",
+                lifespan="on",
+                access_log=False,
+                timeout_graceful_shutdown=5,
             )
         )
         serving = asyncio.create_task(listener.serve(sockets=[listening_socket]))

@@ -7,7 +7,7 @@ import os
 import tomllib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, Literal, get_args, get_origin
+from typing import Annotated, Any, Literal, get_args, get_origin
 from zoneinfo import ZoneInfo
 
 import msgspec
@@ -59,6 +59,8 @@ class ServerSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     """Port to listen on."""
     public_url: str = ""
     """Under which peers reach us, without a path; empty: http://HOST:PORT."""
+    head_timeout_s: Annotated[float, msgspec.Meta(gt=0)] = 10.0
+    """How long the request line and headers of a request may take to come in."""
 
     def base_url(self) -> str:
         """The public address without a trailing slash."""
