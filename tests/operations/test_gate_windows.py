@@ -36,6 +36,17 @@ async def test_a_return_does_not_wait(bench):  # noqa: F811
     assert [(g, s) for g, s, _ in await bench.story()] == [(HARBOUR, "returned")]
 
 
+async def test_what_one_keeps_asking_until_the_gate_does_not_hide_another(bench):  # noqa: F811
+    for n in range(1_100):
+        await bench.ask(NORTH, 30_000 + n, at=AT, name=f"again {n}")
+    await bench.ask(HARBOUR, 100, at=AT)
+
+    assert await decide(bench, AT + MINUTE, gate_s=86_400) == 1
+
+    assert [(g, s) for g, s, _ in await bench.story()] == [(HARBOUR, "returned")]
+    assert await bench.pool.fetchval("select count(*) from open_request") == 1_100
+
+
 async def test_a_little_more_does_not_wait(bench):  # noqa: F811
     little_w = float((await bench.capacity_w())[2, :4].max()) + 1_000
     await bench.ask(2, little_w, at=AT)

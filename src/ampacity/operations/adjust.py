@@ -54,15 +54,15 @@ async def decide_waiting(
 async def _decide_tree(now: datetime, grid: GridStore, requests: RequestStore, rules: NegotiationSettings) -> int:
     """Decide on what is due in one tree where nobody else decides; gives how many, 0: there is none."""
     async with requests.gate() as gate:
-        waiting = await gate.waiting()
+        waiting = await gate.waiting_groups()
         if not waiting:
             return 0
         version, network = await grid.version(), await grid.network()
         root_of = network.root[network.element]
-        for root, kind in dict.fromkeys((int(root_of[r.group_no]), r.kind) for r in waiting):
+        for root, kind in dict.fromkeys((int(root_of[group_no]), kind) for group_no, kind in waiting):
             if not await gate.lock_tree(root):
                 continue
-            fresh = [r for r in await gate.waiting() if root_of[r.group_no] == root and r.kind is kind]
+            fresh = await gate.waiting(np.flatnonzero(root_of == root).tolist(), kind)
             if fresh and (count := await _decide_fresh(gate, version, network, fresh, now=now, rules=rules)):
                 return count
     return 0

@@ -148,7 +148,13 @@ class Gate(Protocol):
         """Be the only one to decide in the tree of a root; false where somebody else does."""
         ...
 
-    async def waiting(self) -> Sequence[WaitingRequest]: ...
+    async def waiting_groups(self) -> Sequence[tuple[int, ForecastKind]]:
+        """The numbers of the groups of whom a request waits, and of which kind."""
+        ...
+
+    async def waiting(self, groups: Sequence[int], kind: ForecastKind) -> Sequence[WaitingRequest]:
+        """What waits of a kind, in the order in which it came; no more than 100 requests of a group."""
+        ...
 
     async def instant(self, kind: ForecastKind, since: datetime) -> Mapping[int, float]:
         """What groups were given without waiting for a gate since a time [W], by the group's number."""

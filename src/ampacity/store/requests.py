@@ -166,8 +166,12 @@ class PostgresGate:
         locked: bool = await self._connection.fetchval(sql("lock_tree"), root_no)
         return locked
 
-    async def waiting(self) -> Sequence[WaitingRequest]:
-        return [waiting_request(r) for r in await self._connection.fetch(sql("undecided_requests"))]
+    async def waiting_groups(self) -> Sequence[tuple[int, ForecastKind]]:
+        return [(r["group_no"], ForecastKind(r["kind"])) for r in await self._connection.fetch(sql("waiting_groups"))]
+
+    async def waiting(self, groups: Sequence[int], kind: ForecastKind) -> Sequence[WaitingRequest]:
+        rows = await self._connection.fetch(sql("undecided_requests"), groups, kind.value)
+        return [waiting_request(r) for r in rows]
 
     async def instant(self, kind: ForecastKind, since: datetime) -> Mapping[int, float]:
         rows = await self._connection.fetch(sql("had_at_once"), since, kind.value)

@@ -28,11 +28,8 @@ from (
     ) as o
 cross join (
         select count(*) as waiting, min(q.received_at) as oldest_at
-        from capacity_request q
-        where not exists (
-            select from request_event e
-            where e.request_no = q.request_no and e.step in ('granted', 'partly', 'refused', 'returned')
-        )
+        from open_request
+        join capacity_request q using (request_no)
     ) as r
 cross join (
         select count(*) filter (where decided_at is null) as proposed, count(*) filter (where decided_at <= $1) as holding

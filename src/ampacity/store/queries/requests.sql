@@ -42,37 +42,45 @@ select pg_advisory_xact_lock_shared(4170211502);
 -- One decision at a time in the tree of a root; false where another one is at it.
 select pg_try_advisory_xact_lock(417021151, $1);
 
+-- name: waiting_groups
+-- Who waits for a decision.
+select distinct group_no, kind from open_request order by group_no, kind;
+
 -- name: undecided_requests
--- Requests that wait for a decision, in the order in which they came, those that wait for an operator last.
-select r.request_no, r.provider_no, r.group_no, r.kind, r.request_id, r.received_at, r.first_quarter, r.quarters, r.wanted_w,
-    (d.detail ->> 'until')::timestamptz as consent_until, a.step = 'approved' as consent_given,
-    coalesce(a.reason, '') as consent_reason,
+-- Requests of a kind of these groups that wait for a decision, in the order in which they came, those that wait for an
+-- operator last; at most 100 of a group, so that none hides another's.
+select w.request_no, w.provider_no, w.group_no, w.kind, w.request_id, w.received_at, w.first_quarter, w.quarters,
+    w.wanted_w, w.consent_until, w.consent_given, w.consent_reason,
     array(
-        select p.request_id from request_repeat p where p.request_no = r.request_no order by p.recorded_at, p.request_id
+        select p.request_id from request_repeat p where p.request_no = w.request_no order by p.recorded_at, p.request_id
     ) as repeats
-from capacity_request r
-left join request_event d on d.request_no = r.request_no and d.step = 'deferred'
-left join request_event a on a.request_no = r.request_no and a.step in ('approved', 'rejected')
-where not exists (
-    select from request_event e
-    where e.request_no = r.request_no and e.step in ('granted', 'partly', 'refused', 'returned')
-)
-order by d.step is not null and a.step is null, r.request_no
-limit 1000;
+from (
+    select r.*, (d.detail ->> 'until')::timestamptz as consent_until, a.step = 'approved' as consent_given,
+        coalesce(a.reason, '') as consent_reason, d.step is not null and a.step is null as is_deferred,
+        row_number() over (
+            partition by r.group_no order by d.step is not null and a.step is null, r.request_no
+        ) as place
+    from open_request o
+    join capacity_request r using (request_no)
+    left join request_event d on d.request_no = r.request_no and d.step = 'deferred'
+    left join request_event a on a.request_no = r.request_no and a.step in ('approved', 'rejected')
+    where o.group_no = any ($1::int[]) and o.kind = $2
+) as w
+where w.place <= 100
+order by w.is_deferred, w.request_no;
 
 -- name: requests_for_consent
 -- Requests that wait for an operator's yes or no at $1, the most urgent first.
 select r.request_no, r.request_id, p.provider_id, g.group_id, r.kind, r.received_at, r.first_quarter, r.quarters,
     r.wanted_w, (d.detail ->> 'until')::timestamptz as until, (d.detail ->> 'rise_w')::double precision as rise_w
-from request_event d
+from open_request o
+join request_event d using (request_no)
 join capacity_request r using (request_no)
 join provider p using (provider_no)
-join capacity_group g using (group_no)
+join capacity_group g on g.group_no = r.group_no
 where d.step = 'deferred' and (d.detail ->> 'until')::timestamptz > $1
     and not exists (
-        select from request_event e
-        where e.request_no = d.request_no
-            and e.step in ('approved', 'rejected', 'granted', 'partly', 'refused', 'returned')
+        select from request_event e where e.request_no = d.request_no and e.step in ('approved', 'rejected')
     )
 order by until, r.request_no;
 
