@@ -26,7 +26,7 @@ async def test_pyoscp_gets_its_forecasts_asks_for_more_and_gives_back(dsn, tmp_p
     added = run("peers", "add", "harbour-mobility", "--profile", "pyoscp", "--json", **on)
     invitation = json.loads(added.stdout)
 
-    with started("serve", "--at", AT.isoformat(), "--speed", "20", **on) as server:
+    with started("serve", "--at", AT.isoformat(), "--speed", "60", **on) as server:
         read_until(server, "decision")
         async with pyoscp(tmp_path, fp_port, "its-own-token", invitation["base_url"], invitation["token"]):
             await until(lambda: {(m["group_id"], m["type"]) for m in received(tmp_path)} >= _all_kinds(), within_s=60)
