@@ -20,8 +20,10 @@ from litestar import Litestar
 from litestar.datastructures import State
 
 from ampacity.app.clock import wall_clock
+from ampacity.app.listening import patient
 from ampacity.app.peering import build_peering
 from ampacity.app.scratch_database import scratch_database
+from ampacity.app.settings import ServerSettings
 from ampacity.errors import NotReady
 from ampacity.oscp.intake import GROUP_DECODER
 from ampacity.oscp.routes import PATH, with_usage_first
@@ -232,7 +234,8 @@ async def _serve(name: str, dsn: str, told: Connection) -> None:
         app: Any = with_usage_first(inner, peering.endpoint)
     else:
         app = _bare(pool)
-    server = uvicorn.Server(uvicorn.Config(app, port=0, log_level="error", access_log=False))
+    http: Any = patient(ServerSettings().head_timeout_s) if name == "ampacity" else "httptools"
+    server = uvicorn.Server(uvicorn.Config(app, port=0, http=http, log_level="error", access_log=False))
     task = asyncio.create_task(server.serve())
     while not server.started:  # noqa: ASYNC110  # uvicorn has no event for it
         await asyncio.sleep(0.01)
