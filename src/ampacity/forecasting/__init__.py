@@ -15,6 +15,7 @@ from ampacity.forecasting.types import (
     LoadHistory,
     Weather,
 )
+from ampacity.forecasting.weather_rows import WeatherRows
 
 __all__ = [
     "DailyForecast",
@@ -25,6 +26,7 @@ __all__ = [
     "LoadForecast",
     "LoadHistory",
     "Weather",
+    "WeatherRows",
     "days_of_window",
     "dump_daily",
     "dump_model",

@@ -12,7 +12,7 @@ from ampacity.timegrid import QUARTER_S, Window
 
 
 class WeatherRows(Protocol):
-    """A row for each place, time and issue, (R,) arrays; `available_at` is NaT where unknown."""
+    """Weather as it came, a row for each place, time and issue, (R,) arrays; `available_at` is NaT where unknown."""
 
     @property
     def available_at(self) -> NDArray[np.datetime64]: ...

@@ -2,8 +2,9 @@
 
 from datetime import date, datetime
 
+from ampacity.forecasting import WeatherRows
 from ampacity.network import Network
-from ampacity.ports import GridStore, WeatherRows, WeatherSource
+from ampacity.ports import GridStore, WeatherSource
 
 CELL_DEGREES = 0.1  # places this near share their weather
 

@@ -12,7 +12,7 @@ from ampacity.ports.decisions import (
     KeptModel,
 )
 from ampacity.ports.engine import Engine
-from ampacity.ports.grid import GridStore, GridVersion, Imported, Input, Series, WeatherRows, WeatherSource
+from ampacity.ports.grid import GridStore, GridVersion, Imported, Input, Series, WeatherSource
 from ampacity.ports.peers import Away, ConnectedPeers, Counterpart, Outbox, Peers, Requests, Tokens, Usage, UsageIntake
 from ampacity.ports.records import (
     AnswerCounts,
@@ -93,6 +93,5 @@ __all__ = [
     "UsageIntake",
     "WaitingRequest",
     "WeatherFetch",
-    "WeatherRows",
     "WeatherSource",
 ]

@@ -8,7 +8,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from ampacity.forecasting import Weather
+from ampacity.forecasting import Weather, WeatherRows
 from ampacity.network import Network
 from ampacity.people import LimitChange
 from ampacity.ports.values import Floats, Subject
@@ -22,25 +22,6 @@ class Series(Protocol):
     def window(self) -> Window: ...
     @property
     def load_w(self) -> NDArray[np.float32]: ...
-
-
-class WeatherRows(Protocol):
-    """Weather as it came, a row for each place, time and issue; (N,) arrays."""
-
-    @property
-    def available_at(self) -> NDArray[np.datetime64]: ...  # NaT: unknown
-    @property
-    def valid_at(self) -> NDArray[np.datetime64]: ...
-    @property
-    def latitude(self) -> Floats: ...
-    @property
-    def longitude(self) -> Floats: ...
-    @property
-    def temperature_c(self) -> Floats: ...
-    @property
-    def global_radiation_w_m2(self) -> Floats: ...
-    @property
-    def wind_speed_m_s(self) -> Floats: ...
 
 
 class WeatherSource(Protocol):

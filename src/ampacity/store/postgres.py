@@ -5,7 +5,7 @@ from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from ampacity.forecasting import Weather
+from ampacity.forecasting import Weather, WeatherRows
 from ampacity.network import ForecastKind, Network
 from ampacity.people import LimitChange
 from ampacity.ports import (
@@ -20,7 +20,6 @@ from ampacity.ports import (
     KeptModel,
     Series,
     Subject,
-    WeatherRows,
 )
 from ampacity.store import grid, series, taking_in
 from ampacity.store.bases import PostgresBases

@@ -7,8 +7,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ampacity.errors import Unsuitable
+from ampacity.forecasting import WeatherRows
 from ampacity.network import Network
-from ampacity.ports import Imported, Input, Series, WeatherRows
+from ampacity.ports import Imported, Input, Series
 from ampacity.store.grid import read_network, write_grid
 from ampacity.store.pool import Connection
 from ampacity.store.series import Subject, read_load, write_load
