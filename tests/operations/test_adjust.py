@@ -215,7 +215,8 @@ async def test_a_decision_on_stale_figures_is_not_kept(bench):
 
     async def give(given_w: float) -> None:
         async with bench.on.requests.gate() as gate, gate.decide(AT, {}) as writer:
-            await writer.reserve(Direction.IMPORT, window, np.full(shape, 5000.0), np.full(shape, given_w), AT)
+            room_w, elements = np.full(shape, 5000.0), np.arange(3)
+            await writer.reserve(Direction.IMPORT, window, room_w, np.full(shape, given_w), AT, elements)
 
     await give(3000.0)
     decided = await bench.pool.fetchval("select count(*) from decision")
@@ -228,13 +229,7 @@ async def test_a_decision_on_stale_figures_is_not_kept(bench):
 
 
 async def test_a_decision_locks_only_its_own_tree(pool, given):
-    network = given.network
-    apart = replace(network.elements[2], parent_id=None)
-    bench = Bench(pool)
-    await take_in(
-        replace(given, network=replace(network, elements=(*network.elements[:2], apart))), grid=bench.on.grid, now=AT
-    )
-    await bench.cycle()
+    bench = await _with_two_trees(pool, given)
     await bench.ask(NORTH, 100)
     await bench.ask(2, 100)
 
@@ -244,3 +239,36 @@ async def test_a_decision_locks_only_its_own_tree(pool, given):
 
     assert [(g, s) for g, s, _ in await bench.story()] == [(2, "returned")]
     assert await bench.decide() == 1
+
+
+async def test_what_is_decided_in_a_tree_by_itself_is_kept_and_replayed_in_the_whole_grid(pool, given):
+    bench = await _with_two_trees(pool, given)
+    before_w = await bench.capacity_w()
+    await bench.ask(2, 100)
+    await bench.decide()
+    given_back_w = await bench.capacity_w()
+    await bench.ask(2, 150_000, name="more")
+    await bench.decide()
+    after_w = await bench.capacity_w()
+
+    assert (given_back_w[2, :4] == 100).all()
+    assert (after_w[2, :4] > 100).all()
+    assert (after_w[:2] == before_w[:2]).all()
+    assert await bench.pool.fetch("select distinct element_no from capacity_ledger") == [(2,)]
+    steps = await bench.story()
+    assert [(g, s) for g, s, _ in steps] == [(2, "returned"), (2, "partly")]
+    assert str(given.network.elements[2].element_id) in steps[1][2] or "contract" in steps[1][2]
+    for row in await bench.pool.fetch("select decision_id from decision"):
+        assert (await replay(row["decision_id"], PostgresRecords(pool))).is_equal
+
+
+async def _with_two_trees(pool, given) -> Bench:
+    """The third element stands by itself."""
+    network = given.network
+    apart = replace(network.elements[2], parent_id=None)
+    bench = Bench(pool)
+    await take_in(
+        replace(given, network=replace(network, elements=(*network.elements[:2], apart))), grid=bench.on.grid, now=AT
+    )
+    await bench.cycle()
+    return bench

@@ -1,5 +1,6 @@
 """Decide on what providers ask for: more capacity, or less."""
 
+import asyncio
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -7,7 +8,7 @@ from datetime import datetime, timedelta
 import numpy as np
 
 from ampacity.allocation import Decisions, Reason, Status, element_load_w, instant_left_w
-from ampacity.network import ForecastKind, Network
+from ampacity.network import ForecastKind
 from ampacity.operations.batch import (
     DIRECTION_OF,
     UNSHARED,
@@ -19,16 +20,15 @@ from ampacity.operations.batch import (
 )
 from ampacity.operations.consent import turned_down
 from ampacity.operations.settings import NegotiationSettings
+from ampacity.operations.tree_gate import TreeGate, TreeWriter
 from ampacity.ports import (
     CapacityTable,
     Floats,
-    Gate,
     GridStore,
     GridVersion,
     JsonObject,
     RequestOutcome,
     RequestStore,
-    RequestWriter,
     WaitingRequest,
 )
 from ampacity.timegrid import moment_of
@@ -62,8 +62,9 @@ async def _decide_tree(now: datetime, grid: GridStore, requests: RequestStore, r
         for root, kind in dict.fromkeys((int(root_of[group_no]), kind) for group_no, kind in waiting):
             if not await gate.lock_tree(root):
                 continue
-            fresh = await gate.waiting(np.flatnonzero(root_of == root).tolist(), kind)
-            if fresh and (count := await _decide_fresh(gate, version, network, fresh, now=now, rules=rules)):
+            tree = TreeGate.of(gate, network, root)
+            fresh = await tree.waiting(kind)
+            if fresh and (count := await _decide_fresh(tree, version, fresh, now=now, rules=rules)):
                 return count
     return 0
 
@@ -77,13 +78,7 @@ def _first(waiting: Sequence[WaitingRequest]) -> list[WaitingRequest]:
 
 
 async def _decide_fresh(
-    gate: Gate,
-    version: GridVersion,
-    network: Network,
-    fresh: Sequence[WaitingRequest],
-    *,
-    now: datetime,
-    rules: NegotiationSettings,
+    gate: TreeGate, version: GridVersion, fresh: Sequence[WaitingRequest], *, now: datetime, rules: NegotiationSettings
 ) -> int:
     """Decide on those requests of one kind in one tree that are due, and write it; gives how many."""
     reasons = turned_down(fresh, now)
@@ -91,10 +86,9 @@ async def _decide_fresh(
     if not fresh:
         return 0
     kind = fresh[0].kind
-    tables = await gate.capacities(len(network.groups), now)
-    if not tables:
+    table = await gate.table(kind, now)
+    if table is None and not await gate.is_forecast(now):
         return 0  # there is no forecast to answer with: they wait for the first cycle
-    table = tables.get(kind)
     direction = DIRECTION_OF.get(kind)
     room = None if direction is None else await gate.headroom(direction, now)
     if table is None or direction is None or room is None:
@@ -103,7 +97,7 @@ async def _decide_fresh(
     if reasons:
         batch = _first([r for r in fresh if r.request_no in reasons])
         return await _refuse(gate, version, batch, table, reasons, now=now, rules=rules)
-    situation = situation_of(network, table, room, direction, now)
+    situation = situation_of(gate.network, table, room, direction, now)
     asked = await _ask_operator(gate, situation, fresh, now=now, rules=rules)
     open_ = [r for r in fresh if r.request_no not in asked]
     due = {r.request_no for r in fresh if rules.is_due(r.received_at, now)}
@@ -113,8 +107,8 @@ async def _decide_fresh(
         return 0
     async with gate.decide(now, {"order": rules.order.value}) as writer:
         await writer.rests_on(version)
-        await _write(writer, decide_batch(situation, batch, rules.order), due, now)
-        await writer.finish(_summary(batch), {})
+        await _write(writer, await asyncio.to_thread(decide_batch, situation, batch, rules.order), due, now)
+        await writer.finish(_summary(batch))
     return len(batch)
 
 
@@ -132,7 +126,7 @@ def _consent_of(situation: Situation, request: WaitingRequest, rules: Negotiatio
 
 
 async def _ask_operator(
-    gate: Gate, situation: Situation, fresh: Sequence[WaitingRequest], *, now: datetime, rules: NegotiationSettings
+    gate: TreeGate, situation: Situation, fresh: Sequence[WaitingRequest], *, now: datetime, rules: NegotiationSettings
 ) -> set[int]:
     """Ask about what an operator has to be asked about; gives the numbers of these requests."""
     until = now + timedelta(seconds=rules.consent_wait_s)
@@ -160,7 +154,7 @@ def _is_small(
     return _rise_w(situation, request) <= float(left_w)
 
 
-async def _write(writer: RequestWriter, decided: DecidedBatch, due: Collection[int], now: datetime) -> None:
+async def _write(writer: TreeWriter, decided: DecidedBatch, due: Collection[int], now: datetime) -> None:
     for i, request in enumerate(decided.batch):
         outcome = _outcome(decided, i, request)
         if request.request_no not in due:
@@ -172,7 +166,7 @@ async def _write(writer: RequestWriter, decided: DecidedBatch, due: Collection[i
     await writer.send(decided.table.kind, decided.groups[len(decided.batch) :])
 
 
-async def _reserve(writer: RequestWriter, decided: DecidedBatch, now: datetime) -> None:
+async def _reserve(writer: TreeWriter, decided: DecidedBatch, now: datetime) -> None:
     """Let the database check that what is given is there."""
     situation, groups = decided.situation, list(decided.groups)
     network, held_w = situation.network, np.asarray(situation.held_w, np.float64)
@@ -247,7 +241,7 @@ def _why_undecidable(kind: ForecastKind, table: CapacityTable | None) -> str:
 
 
 async def _refuse(
-    gate: Gate,
+    gate: TreeGate,
     version: GridVersion,
     batch: Sequence[WaitingRequest],
     table: CapacityTable | None,
@@ -271,7 +265,7 @@ async def _refuse(
             )
             await writer.capacities(same, groups)
             await _answer(writer, batch)
-        await writer.finish({**_summary(batch), UNSHARED: True}, {})
+        await writer.finish({**_summary(batch), UNSHARED: True})
     return len(batch)
 
 
@@ -283,7 +277,7 @@ def _refusal(request: WaitingRequest, reason: str) -> RequestOutcome:
     )  # fmt: skip
 
 
-async def _answer(writer: RequestWriter, batch: Sequence[WaitingRequest]) -> None:
+async def _answer(writer: TreeWriter, batch: Sequence[WaitingRequest]) -> None:
     for request in batch:
         for request_id in (request.request_id, *request.repeats):
             await writer.send(request.kind, [request.group_no], correlation_id=request_id)

@@ -10,7 +10,7 @@ import numpy as np
 
 from ampacity.network import Direction, ForecastKind
 from ampacity.ports.decisions import CapacityTable, DecisionWriter
-from ampacity.ports.values import Floats, JsonObject, Steps
+from ampacity.ports.values import Floats, Ints, JsonObject, Steps
 from ampacity.timegrid import Window
 
 
@@ -110,9 +110,9 @@ class RequestWriter(DecisionWriter, Protocol):
     async def outcome(self, outcome: RequestOutcome, at: datetime) -> None: ...
 
     async def reserve(
-        self, direction: Direction, window: Window, room_w: Floats, given_w: Floats, at: datetime
+        self, direction: Direction, window: Window, room_w: Floats, given_w: Floats, at: datetime, elements: Ints
     ) -> None:
-        """Enter in the ledger what is given beyond what was held, (E, 3, T) each [W].
+        """Enter in the ledger what is given beyond what was held, (E, 3, T) each [W], of these elements (E,).
 
         Raises:
             Conflict: together with what others were given it exceeds the headroom; nothing is written.
@@ -164,8 +164,12 @@ class Gate(Protocol):
         """Ask an operator about a request; `detail` says until when."""
         ...
 
-    async def headroom(self, direction: Direction, made_before: datetime) -> tuple[Window, Floats] | None:
-        """Headroom of the newest cycle [W], (E, 3, T) over its window; None where there is no cycle."""
+    async def headroom(
+        self, direction: Direction, made_before: datetime, elements: Ints | None = None
+    ) -> tuple[Window, Floats] | None:
+        """Headroom of the newest cycle [W], (E, 3, T) over its window, of all elements or of these (E,), which ascend;
+        None where there is no cycle.
+        """
         ...
 
     async def fallback_headroom(self, direction: Direction, made_before: datetime) -> tuple[Steps, Floats] | None:
@@ -173,6 +177,10 @@ class Gate(Protocol):
         ...
 
     async def capacities(self, groups: int, made_before: datetime) -> Mapping[ForecastKind, CapacityTable]: ...
+
+    async def capacities_of(self, groups: Ints, kind: ForecastKind, made_before: datetime) -> CapacityTable | None:
+        """The capacities of one kind that hold for these groups (G,), which ascend; None where there are none."""
+        ...
 
     def decide(self, made_at: datetime, settings: JsonObject) -> AbstractAsyncContextManager[RequestWriter]: ...
 

@@ -7,13 +7,12 @@ from uuid import UUID
 
 import asyncpg
 import numpy as np
-from numpy.typing import NDArray
 
 from ampacity.allocation import RULE, RULE_VERSION
 from ampacity.errors import Conflict
 from ampacity.forecasting import LoadForecast
 from ampacity.network import Direction, ForecastKind
-from ampacity.network.batches import runs
+from ampacity.network.batches import rows_of, runs
 from ampacity.ports import NOTHING_TOLD, AwayGroups, CapacityTable, Floats, GridVersion, Ints, JsonObject, Steps
 from ampacity.store.marked_quarters import packed_quarters
 from ampacity.store.pool import Connection
@@ -37,7 +36,7 @@ ALLOCATION_COLUMNS = [
 class PostgresDecision:
     """Writes one decision inside an open transaction."""
 
-    def __init__(self, connection: Connection, decision_id: int, owners: Mapping[int, int]) -> None:
+    def __init__(self, connection: Connection, decision_id: int, owners: dict[int, int]) -> None:
         self._connection = connection
         self.owners = owners
         self.decision_id = decision_id
@@ -134,6 +133,9 @@ class PostgresDecision:
 
     async def send(self, kind: ForecastKind, groups: Sequence[int], correlation_id: str | None = None) -> int:
         until = self._until[kind]
+        if unknown := [g for g in groups if g not in self.owners]:
+            found = await self._connection.fetch(sql("group_owners"), unknown)
+            self.owners.update((r["group_no"], r["provider_no"]) for r in found)
         records = [(self.decision_id, kind.value, self.owners[g], g, correlation_id, until) for g in groups]
         columns = ["decision_id", "kind", "provider_no", "group_no", "correlation_id", "until_quarter"]
         await self._connection.copy_records_to_table("outbound_forecast", records=records, columns=columns)
@@ -159,8 +161,7 @@ async def open_decision(
     """A decision in a transaction of its own; it is there when the block ends without an error."""
     async with connection.transaction():
         decision_id = await connection.fetchval(sql("add_decision"), kind, made_at, settings)
-        owners = {r["group_no"]: r["provider_no"] for r in await connection.fetch(sql("group_owners"))}
-        decision = PostgresDecision(connection, decision_id, owners)
+        decision = PostgresDecision(connection, decision_id, {})
         yield decision
         await connection.execute(sql("finish_decision"), decision_id, decision.summary)
 
@@ -184,15 +185,18 @@ async def open_cycle_decision(
             raise Conflict(f"the cycle of {slot.isoformat()} was taken over by another server")
 
 
-def join_capacities(rows: Iterable[asyncpg.Record], groups: int) -> dict[ForecastKind, CapacityTable]:
-    """One table for each kind: the cycle's blocks, and on top of them what was decided since, in that order."""
+def join_capacities(rows: Iterable[asyncpg.Record], numbers: Ints) -> dict[ForecastKind, CapacityTable]:
+    """One table for each kind: the cycle's blocks, and on top of them what was decided since, in that order.
+
+    Its rows are the groups of these numbers, which ascend.
+    """
     tables: dict[ForecastKind, CapacityTable] = {}
     for row in rows:
-        lay_capacities(row, groups, tables)
+        lay_capacities(row, numbers, tables)
     return tables
 
 
-def lay_capacities(row: asyncpg.Record, groups: int, tables: dict[ForecastKind, CapacityTable]) -> None:
+def lay_capacities(row: asyncpg.Record, numbers: Ints, tables: dict[ForecastKind, CapacityTable]) -> None:
     """Lay a block over its kind's table; the first block of a kind is one of its cycle."""
     kind = ForecastKind(row["kind"])
     table = tables.get(kind)
@@ -201,23 +205,35 @@ def lay_capacities(row: asyncpg.Record, groups: int, tables: dict[ForecastKind, 
         table = tables[kind] = CapacityTable(
             kind=kind,
             steps=steps,
-            capacity_w=np.full((groups, steps.count), np.nan, np.float32),
-            bound_by=np.full((groups, steps.count), -1, np.int32),
+            capacity_w=np.full((len(numbers), steps.count), np.nan, np.float32),
+            bound_by=np.full((len(numbers), steps.count), -1, np.int32),
         )
-    _lay(row, table.steps, table.capacity_w, table.bound_by)
+    _lay(row, numbers, table)
 
 
-def _lay(row: asyncpg.Record, steps: Steps, capacity_w: Floats, bound_by: NDArray[np.int32]) -> None:
-    shape = (row["subjects"], row["steps"])
+def _lay(row: asyncpg.Record, numbers: Ints, table: CapacityTable) -> None:
+    steps, shape = table.steps, (row["subjects"], row["steps"])
     if row["step_quarters"] != steps.quarters:
         return
     shift = (row["first_quarter"] - steps.first) // steps.quarters
     source = slice(max(0, -shift), max(0, min(row["steps"], steps.count - shift)))
     target = slice(source.start + shift, source.stop + shift)
-    rows = slice(row["first_no"], row["first_no"] + row["subjects"])
+    rows, taken = rows_taken(numbers, row["first_no"], row["subjects"])
     if source.start < source.stop:
-        capacity_w[rows, target] = np.frombuffer(row["capacity_w"], _FLOAT).reshape(shape)[:, source]
-        bound_by[rows, target] = np.frombuffer(row["bound_by"], _INT).reshape(shape)[:, source]
+        table.capacity_w[rows, target] = np.frombuffer(row["capacity_w"], _FLOAT).reshape(shape)[taken, source]
+        table.bound_by[rows, target] = np.frombuffer(row["bound_by"], _INT).reshape(shape)[taken, source]
+
+
+def rows_taken(numbers: Ints, first_no: int, subjects: int) -> tuple[slice, slice | Ints]:
+    """Which rows of a table of these subjects, numbers ascending, a stored block fills, and with which of its own."""
+    start, stop = np.searchsorted(numbers, (first_no, first_no + subjects)).tolist()
+    return slice(start, stop), rows_of(numbers[start:stop] - first_no)
+
+
+def as_runs(numbers: Ints) -> tuple[list[int], list[int]]:
+    """Ascending numbers as runs of neighbours: the first of each, and the one behind its last."""
+    found = list(runs(numbers))
+    return [first for first, _ in found], [first + where.stop - where.start for first, where in found]
 
 
 def _row_blocks(numbers: Ints) -> list[tuple[int, slice]]:

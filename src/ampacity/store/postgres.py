@@ -5,6 +5,8 @@ from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
 from uuid import UUID
 
+import numpy as np
+
 from ampacity.forecasting import Weather, WeatherRows
 from ampacity.network import ForecastKind, Network
 from ampacity.people import LimitChange
@@ -121,11 +123,12 @@ class PostgresCycles:
         self, groups: int, made_before: datetime, kinds: Collection[ForecastKind] = tuple(ForecastKind)
     ) -> Mapping[ForecastKind, CapacityTable]:
         tables: dict[ForecastKind, CapacityTable] = {}
-        names = [kind.value for kind in kinds]
+        names, numbers = [kind.value for kind in kinds], np.arange(groups)
         async with self._pool.acquire() as connection, connection.transaction():
-            blocks = connection.cursor(sql("newest_allocation_blocks"), made_before, None, names, prefetch=8)
+            query = sql("newest_allocation_blocks")
+            blocks = connection.cursor(query, made_before, None, names, None, None, prefetch=8)
             async for block in blocks:
-                lay_capacities(block, groups, tables)
+                lay_capacities(block, numbers, tables)
         return tables
 
     async def fallback_made_at(self, before: datetime) -> datetime | None:

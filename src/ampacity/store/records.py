@@ -111,7 +111,8 @@ class PostgresRecords:
         self, groups: int, made_before: datetime, decisions_up_to: int | None
     ) -> Mapping[ForecastKind, CapacityTable]:
         return join_capacities(
-            await self._pool.fetch(sql("newest_allocation_blocks"), made_before, decisions_up_to, None), groups
+            await self._pool.fetch(sql("newest_allocation_blocks"), made_before, decisions_up_to, None, None, None),
+            np.arange(groups),
         )
 
     async def requests(self, numbers: Sequence[int]) -> Sequence[WaitingRequest]:

@@ -16,13 +16,14 @@ from ampacity.ports import (
     Emergency,
     Floats,
     Held,
+    Ints,
     JsonObject,
     RequestOutcome,
     RunningGrant,
     Steps,
     WaitingRequest,
 )
-from ampacity.store.decisions import PostgresDecision, join_capacities, open_decision
+from ampacity.store.decisions import PostgresDecision, as_runs, join_capacities, open_decision, rows_taken
 from ampacity.store.pool import Connection, Pool
 from ampacity.store.sql import sql
 from ampacity.timegrid import Window, quarter_at
@@ -180,11 +181,18 @@ class PostgresGate:
     async def defer(self, request_no: int, at: datetime, detail: JsonObject) -> None:
         await self._connection.execute(sql("add_request_event"), request_no, "deferred", at, None, "", detail)
 
-    async def headroom(self, direction: Direction, made_before: datetime) -> tuple[Window, Floats] | None:
-        rows = await self._connection.fetch(sql("newest_headroom_blocks"), made_before, direction.value)
+    async def headroom(
+        self, direction: Direction, made_before: datetime, elements: Ints | None = None
+    ) -> tuple[Window, Floats] | None:
+        of = (None, None) if elements is None else as_runs(elements)
+        rows = await self._connection.fetch(sql("newest_headroom_blocks"), made_before, direction.value, *of)
         if not rows:
             return None
         blocks = [np.frombuffer(r["headroom_w"], _FLOAT).reshape(r["subjects"], PHASES, r["steps"]) for r in rows]
+        if elements is not None:
+            blocks = [
+                b[rows_taken(elements, r["first_no"], r["subjects"])[1]] for r, b in zip(rows, blocks, strict=True)
+            ]
         return Window(rows[0]["first_quarter"], rows[0]["steps"]), np.concatenate(blocks)
 
     async def fallback_headroom(self, direction: Direction, made_before: datetime) -> tuple[Steps, Floats] | None:
@@ -197,9 +205,14 @@ class PostgresGate:
         return steps, np.concatenate(blocks)
 
     async def capacities(self, groups: int, made_before: datetime) -> Mapping[ForecastKind, CapacityTable]:
-        return join_capacities(
-            await self._connection.fetch(sql("newest_allocation_blocks"), made_before, None, None), groups
+        rows = await self._connection.fetch(sql("newest_allocation_blocks"), made_before, None, None, None, None)
+        return join_capacities(rows, np.arange(groups))
+
+    async def capacities_of(self, groups: Ints, kind: ForecastKind, made_before: datetime) -> CapacityTable | None:
+        rows = await self._connection.fetch(
+            sql("newest_allocation_blocks"), made_before, None, [kind.value], *as_runs(groups)
         )
+        return join_capacities(rows, groups).get(kind)
 
     @asynccontextmanager
     async def decide(self, made_at: datetime, settings: JsonObject) -> AsyncIterator["PostgresRequestDecision"]:
@@ -245,14 +258,14 @@ class PostgresRequestDecision(PostgresDecision):
         await self._outer.finish(summary, stages)
 
     async def reserve(
-        self, direction: Direction, window: Window, room_w: Floats, given_w: Floats, at: datetime
+        self, direction: Direction, window: Window, room_w: Floats, given_w: Floats, at: datetime, elements: Ints
     ) -> None:
         element, phase, step = np.nonzero(np.abs(given_w) > _LEAST_W)
         if element.size == 0:
             return
         try:
             await self._connection.execute(
-                sql("reserve_capacity"), at, direction.value, element.tolist(), (phase + 1).tolist(),
+                sql("reserve_capacity"), at, direction.value, elements[element].tolist(), (phase + 1).tolist(),
                 (step + window.first).tolist(), room_w[element, phase, step].astype(float).tolist(),
                 given_w[element, phase, step].astype(float).tolist(),
             )  # fmt: skip

@@ -51,7 +51,8 @@ limit 1;
 
 -- name: newest_allocation_blocks
 -- Of each kind the newest allocation that a cycle made at or before $1, and what was decided on top of it since,
--- in the order of the commits; only decisions up to $2 of the chain, only the kinds $3 where they are given.
+-- in the order of the commits; only decisions up to $2 of the chain, only the kinds $3, only blocks that hold groups
+-- of the runs [$4, $5), where these are given.
 -- Step by step, so that the planner looks decisions of two days up and never reads all that were ever made.
 with newest as materialized (
     select k.kind, found.*
@@ -81,6 +82,10 @@ select a.kind, a.first_no, a.subjects, a.first_quarter, a.steps, a.step_quarters
     a.decision_id, h.is_cycle, h.made_at
 from held h
 join allocation_block a on a.decision_id = h.decision_id and a.kind = h.kind
+where $4::int[] is null or exists (
+        select from unnest($4::int[], $5::int[]) as r (start, stop)
+        where a.first_no < r.stop and a.first_no + a.subjects > r.start
+    )
 order by h.seq, a.first_no;
 
 -- name: fallback_made_at
@@ -118,8 +123,8 @@ order by made_at desc, model_id desc
 limit 1;
 
 -- name: group_owners
--- To whom each group's forecasts go.
-select group_no, provider_no from current_contract order by group_no;
+-- To whom the forecasts of these groups go.
+select group_no, provider_no from current_contract where group_no = any ($1::int[]);
 
 -- name: chain_length
 select coalesce(max(seq), 0) from decision_chain;

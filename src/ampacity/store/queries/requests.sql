@@ -101,7 +101,8 @@ left join request_event d on d.request_no = r.request_no and d.step = 'deferred'
 where r.request_no = $1;
 
 -- name: newest_headroom_blocks
--- Headroom of the newest cycle, emergency or override at once made at or before $1: newest by the chain, as capacities are.
+-- Headroom of the newest cycle, emergency or override at once made at or before $1: newest by the chain, as capacities
+-- are; only blocks that hold elements of the runs [$3, $4) where these are given.
 select h.direction, h.first_no, h.subjects, h.first_quarter, h.steps, h.headroom_w
 from headroom_block h
 where h.direction = $2
@@ -112,6 +113,12 @@ where h.direction = $2
         where d.kind in ('cycle', 'emergency', 'override') and d.made_at <= $1
         order by c.seq desc
         limit 1
+    )
+    and (
+        $3::int[] is null or exists (
+            select from unnest($3::int[], $4::int[]) as r (start, stop)
+            where h.first_no < r.stop and h.first_no + h.subjects > r.start
+        )
     )
 order by h.first_no;
 

@@ -1,0 +1,107 @@
+"""A gate seen from one tree: numbers of elements and groups are the tree's own, and no other tree is read."""
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+import numpy as np
+
+from ampacity.network import Direction, ForecastKind, Network
+from ampacity.network.batches import Batch
+from ampacity.ports import (
+    CapacityTable,
+    Floats,
+    Gate,
+    GridVersion,
+    JsonObject,
+    RequestOutcome,
+    RequestWriter,
+    WaitingRequest,
+)
+from ampacity.timegrid import Window
+
+
+@dataclass(frozen=True, kw_only=True)
+class TreeGate:
+    """An open gate in the tree of one root."""
+
+    gate: Gate
+    batch: Batch
+    network: Network  # the tree as a grid of its own
+
+    @classmethod
+    def of(cls, gate: Gate, network: Network, root_no: int) -> "TreeGate":
+        """The gate in the tree of a root of the whole grid."""
+        in_tree = network.root == root_no
+        batch = Batch(np.flatnonzero(in_tree), np.flatnonzero(in_tree[network.element]))
+        return cls(gate=gate, batch=batch, network=batch.part(network))
+
+    async def waiting(self, kind: ForecastKind) -> Sequence[WaitingRequest]:
+        """What waits of a kind, in the order in which it came."""
+        found = await self.gate.waiting(self.batch.groups.tolist(), kind)
+        inside = np.searchsorted(self.batch.groups, [r.group_no for r in found]).tolist()
+        return [replace(r, group_no=g) for r, g in zip(found, inside, strict=True)]
+
+    async def instant(self, kind: ForecastKind, since: datetime) -> Mapping[int, float]:
+        """What groups were given without waiting for a gate since a time [W]."""
+        had_w = await self.gate.instant(kind, since)
+        return {g: had_w[no] for g, no in enumerate(self.batch.groups.tolist()) if no in had_w}
+
+    async def table(self, kind: ForecastKind, made_before: datetime) -> CapacityTable | None:
+        """The capacities of a kind that hold; what bound them keeps its number in the whole grid."""
+        return await self.gate.capacities_of(self.batch.groups, kind, made_before)
+
+    async def is_forecast(self, made_before: datetime) -> bool:
+        """Whether there are capacities of any kind."""
+        some = self.batch.groups[:1]
+        return any([await self.gate.capacities_of(some, kind, made_before) is not None for kind in ForecastKind])
+
+    async def headroom(self, direction: Direction, made_before: datetime) -> tuple[Window, Floats] | None:
+        """Headroom of the newest cycle [W], (E, 3, T) over its window; None where there is no cycle."""
+        return await self.gate.headroom(direction, made_before, self.batch.elements)
+
+    async def defer(self, request_no: int, at: datetime, detail: JsonObject) -> None:
+        """Ask an operator about a request; `detail` says until when."""
+        await self.gate.defer(request_no, at, detail)
+
+    @asynccontextmanager
+    async def decide(self, made_at: datetime, settings: JsonObject) -> AsyncIterator["TreeWriter"]:
+        """Open a decision on requests of the tree."""
+        async with self.gate.decide(made_at, settings) as writer:
+            yield TreeWriter(writer, self.batch)
+
+
+class TreeWriter:
+    """Writes a decision on requests of one tree under the numbers of the whole grid."""
+
+    def __init__(self, writer: RequestWriter, batch: Batch) -> None:
+        self._writer = writer
+        self._batch = batch
+
+    async def rests_on(self, grid: GridVersion) -> None:
+        await self._writer.rests_on(grid)
+
+    async def outcome(self, outcome: RequestOutcome, at: datetime) -> None:
+        request = replace(outcome.request, group_no=self._whole([outcome.request.group_no])[0])
+        await self._writer.outcome(replace(outcome, request=request), at)
+
+    async def reserve(
+        self, direction: Direction, window: Window, room_w: Floats, given_w: Floats, at: datetime
+    ) -> None:
+        """As of a `RequestWriter`."""
+        await self._writer.reserve(direction, window, room_w, given_w, at, self._batch.elements)
+
+    async def capacities(self, table: CapacityTable, groups: Sequence[int]) -> None:
+        """Store capacities of these groups; what bound them has its number in the whole grid."""
+        await self._writer.capacities(table, self._whole(groups))
+
+    async def send(self, kind: ForecastKind, groups: Sequence[int], correlation_id: str | None = None) -> None:
+        await self._writer.send(kind, self._whole(groups), correlation_id)
+
+    async def finish(self, summary: JsonObject) -> None:
+        await self._writer.finish(summary, {})
+
+    def _whole(self, groups: Sequence[int]) -> list[int]:
+        numbers: list[int] = self._batch.groups[np.asarray(groups, np.int64)].tolist()
+        return numbers
