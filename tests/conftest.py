@@ -69,6 +69,17 @@ async def dsn(server_dsn: str, migrated: str) -> AsyncIterator[str]:
     await _run(server_dsn, f"drop database {name} with (force)")
 
 
+@pytest.fixture
+async def other_pool(server_dsn: str, migrated: str) -> AsyncIterator[Pool]:
+    """A pool on another fresh, migrated database, to compare with."""
+    name = f"test_{uuid4().hex}"
+    await _run(server_dsn, f"create database {name} template {migrated}")
+    pool = await connect(_named(server_dsn, name), max_size=5)
+    yield pool
+    await pool.close()
+    await _run(server_dsn, f"drop database {name} with (force)")
+
+
 @pytest.fixture(scope="session")
 async def decided_database(server_dsn: str, migrated: str) -> str:
     """The name of a database with the small grid and one decided cycle, to copy."""

@@ -2,12 +2,18 @@
 
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from uuid import uuid4
 
 import numpy as np
 import pytest
 
 from ampacity.intake import InputFolder, LoadSeries, WeatherTable
 from ampacity.network import Element, ElementId, Group, GroupId, Network, PowerUnit, Provider, ProviderId
+from ampacity.operations.bases import Bases
+from ampacity.operations.engine import LocalEngine
+from ampacity.operations.forecast import forecasts
+from ampacity.operations.offer import Offer
+from ampacity.operations.stages import Stages
 from ampacity.timegrid import QUARTERS_PER_DAY, Window, quarter_at
 
 START = datetime(2026, 1, 5, tzinfo=UTC)
@@ -31,6 +37,15 @@ def small_network() -> Network:
     other = replace(group, group_id=GroupId("north-c2"), element_id=ElementId("c2"), phases=(2,), unit=PowerUnit.W)
     providers = [Provider(provider_id=ProviderId(name), name=name.title()) for name in ("north", "harbour")]
     return Network.of([transformer, *cables], [group, harbour, other], providers)
+
+
+def forecasts_of(plan, *, grid, cycles, bases=None):
+    """The forecasts that one server makes of all blocks."""
+    stages = Stages()
+    offer = Offer(slot=plan.made_at, holder=uuid4(), sharing=cycles.sharing, stages=stages)
+    return forecasts(
+        plan, grid=grid, cycles=cycles, stages=stages, bases=bases or Bases(), engine=LocalEngine(), offer=offer
+    )
 
 
 def small_input(days: int = DAYS) -> InputFolder:

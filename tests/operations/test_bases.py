@@ -11,15 +11,13 @@ import pytest
 from ampacity.forecasting import ForecastSettings
 from ampacity.intake import WeatherTable
 from ampacity.operations.bases import Bases, period_of
-from ampacity.operations.forecast import forecasts
 from ampacity.operations.forecast_plan import make_plan
 from ampacity.operations.prepare_bases import prepare_bases
 from ampacity.operations.settings import CycleSettings
-from ampacity.operations.stages import Stages
 from ampacity.operations.take_in import take_in
 from ampacity.store.postgres import PostgresCycles, PostgresGrid
 from ampacity.timegrid import Window, quarter_at
-from tests.operations.conftest import DAYS, START
+from tests.operations.conftest import DAYS, START, forecasts_of
 
 AT = START + timedelta(days=DAYS)
 QUARTER = timedelta(minutes=15)
@@ -50,7 +48,7 @@ async def take_in_weather(grid, rows):
 
 async def forecast_at(grid, cycles, at, bases):
     plan = await make_plan(at, grid=grid, cycles=cycles, **SETTINGS)
-    found = forecasts(plan, grid=grid, cycles=cycles, stages=Stages(), bases=bases)
+    found = forecasts_of(plan, grid=grid, cycles=cycles, bases=bases)
     return np.concatenate([block.forecast.load_w async for block in found], axis=1)
 
 

@@ -8,14 +8,11 @@ import numpy as np
 from ampacity.forecasting import ForecastSettings
 from ampacity.network import Network
 from ampacity.network.connections import parsed_connections
-from ampacity.operations.bases import Bases
-from ampacity.operations.forecast import forecasts
 from ampacity.operations.forecast_plan import make_plan
 from ampacity.operations.settings import CycleSettings
-from ampacity.operations.stages import Stages
 from ampacity.operations.take_in import take_in
 from ampacity.store.postgres import PostgresCycles, PostgresGrid
-from tests.operations.conftest import DAYS, START
+from tests.operations.conftest import DAYS, START, forecasts_of
 
 AT = START + timedelta(days=DAYS)
 
@@ -28,7 +25,7 @@ async def test_a_new_cable_is_forecast_from_its_connections(pool, given):
     await take_in(replace(given, network=network), grid=grid, now=AT)
 
     plan = await make_plan(AT, grid=grid, cycles=cycles, forecast=ForecastSettings(), cycle=CycleSettings())
-    (block,) = [b async for b in forecasts(plan, grid=grid, cycles=cycles, stages=Stages(), bases=Bases())]
+    (block,) = [b async for b in forecasts_of(plan, grid=grid, cycles=cycles)]
 
     assert (await grid.network()).elements[2] == cable
     upper_w = block.forecast.at(0.99)[2]

@@ -9,17 +9,14 @@ import pytest
 from ampacity.forecasting import ForecastSettings, ForecastSource
 from ampacity.network import Direction
 from ampacity.operations import forecast_plan
-from ampacity.operations.bases import Bases
 from ampacity.operations.cycle import CyclePorts, run_cycle
-from ampacity.operations.forecast import forecasts
 from ampacity.operations.forecast_plan import make_plan
 from ampacity.operations.settings import CycleSettings
-from ampacity.operations.stages import Stages
 from ampacity.operations.take_in import take_in
 from ampacity.store.postgres import PostgresCycles, PostgresGrid
 from ampacity.store.requests import PostgresRequests
 from ampacity.store.usage import UsageStore
-from tests.operations.conftest import DAYS, START, Connected
+from tests.operations.conftest import DAYS, START, Connected, forecasts_of
 
 AT = START + timedelta(days=DAYS)
 TRANSFORMER, C1, C2 = range(3)
@@ -32,7 +29,7 @@ async def forecast_without(pool, given, unmetered):
     load_w[unmetered] = np.nan
     await take_in(replace(given, measurements=replace(given.measurements, load_w=load_w)), grid=grid, now=AT)
     plan = await make_plan(AT, grid=grid, cycles=cycles, forecast=ForecastSettings(), cycle=CycleSettings())
-    found = [b async for b in forecasts(plan, grid=grid, cycles=cycles, stages=Stages(), bases=Bases())]
+    found = [b async for b in forecasts_of(plan, grid=grid, cycles=cycles)]
     found.sort(key=lambda b: b.elements.start)
     load_w = np.concatenate([b.forecast.load_w for b in found], axis=1)
     fallback_w = np.concatenate([b.room.fallback_w[Direction.IMPORT] for b in found])

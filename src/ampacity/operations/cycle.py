@@ -1,6 +1,7 @@
 """One publication cycle: settle, forecast, headroom, allocate, decide and record; sending follows from the outbox."""
 
 import asyncio
+from contextlib import aclosing
 from dataclasses import dataclass, field
 from datetime import datetime
 from uuid import UUID, uuid4
@@ -16,8 +17,10 @@ from ampacity.operations.bases import Bases
 from ampacity.operations.engine import LocalEngine
 from ampacity.operations.forecast import forecasts
 from ampacity.operations.forecast_plan import Plan, make_plan
+from ampacity.operations.help_out import Helper, help_out
 from ampacity.operations.lapse import lapsing
 from ampacity.operations.lend import needed
+from ampacity.operations.offer import Offer
 from ampacity.operations.outlook import Gathered, Tally, kept_levels
 from ampacity.operations.settings import CycleSettings
 from ampacity.operations.settle_usage import settle_usage
@@ -50,6 +53,7 @@ class CyclePorts:
     usage: Usage
     bases: Bases = field(default_factory=Bases)  # kept from cycle to cycle
     engine: Engine = field(default_factory=LocalEngine)
+    helper: Helper = field(default_factory=Helper)  # kept from cycle to cycle
 
 
 async def run_cycle(
@@ -57,14 +61,22 @@ async def run_cycle(
 ) -> CycleRecord:
     """Decide the quarter hour in which a moment lies, once; gives the decision, whoever made it.
 
+    Where another server decides it this one helps it with the forecasts, as long as there are some to make.
+
     Raises:
-        NotReady: another server is at it, or there is no grid yet.
+        NotReady: another server is still at it, or there is no grid yet.
         Conflict: another server took the slot over meanwhile.
     """
     slot = floor_quarter(at)
     holder = uuid4()
     if not await ports.cycles.claim_cycle(slot, holder, cycle.lease):
         decided = await ports.cycles.decided_cycle(slot)
+        if decided is None:
+            await help_out(
+                slot, helper=ports.helper, grid=ports.grid, cycles=ports.cycles, bases=ports.bases, engine=ports.engine,
+                forecast=forecast, cycle=cycle,
+            )  # fmt: skip
+            decided = await ports.cycles.decided_cycle(slot)
         if decided is None:
             raise NotReady(f"the cycle of {slot.isoformat()} is being decided by another server")
         return decided
@@ -97,15 +109,18 @@ async def _decide_slot(
         gathered, tally = Gathered(plan, trees, need_wh, need_cap_w), Tally()
         away = await decider.begin(ports.peers)
         try:
+            offer = Offer(slot=slot, holder=holder, sharing=ports.cycles.sharing, stages=stages)
             blocks = forecasts(
-                plan, grid=ports.grid, cycles=ports.cycles, stages=stages, bases=ports.bases, engine=ports.engine
-            )
-            async for block in blocks:
-                await ports.cycles.renew_cycle(slot, holder, cycle.lease)
-                tally.add(block, plan.limit_w[block.elements.start : block.elements.stop])
-                await decider.keep(block, kept_levels(forecast, slot))
-                for batch, outlook in gathered.add(block.room):
-                    await decider.start(batch, outlook)
+                plan, grid=ports.grid, cycles=ports.cycles, stages=stages, bases=ports.bases, engine=ports.engine,
+                offer=offer,
+            )  # fmt: skip
+            async with aclosing(blocks):
+                async for block in blocks:
+                    await ports.cycles.renew_cycle(slot, holder, cycle.lease)
+                    tally.add(block, plan.limit_w[block.elements.start : block.elements.stop])
+                    await decider.keep(block, kept_levels(forecast, slot))
+                    for batch, outlook in gathered.add(block.room):
+                        await decider.start(batch, outlook)
             await decider.done()
             decided = await decider.close(gathered, ports.cycles, ports.requests, ports.peers)
         finally:

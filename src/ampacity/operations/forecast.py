@@ -1,8 +1,7 @@
 """Forecast the non-controllable load of all elements, block by block."""
 
 import asyncio
-from collections import deque
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from dataclasses import dataclass, field, replace
 
@@ -20,8 +19,8 @@ from ampacity.network.settling import Settled
 from ampacity.operations.bases import Base, Bases
 from ampacity.operations.block_forecast import BlockForecast
 from ampacity.operations.daily_bases import DailyBases
-from ampacity.operations.engine import LocalEngine
-from ampacity.operations.forecast_plan import Plan, element_blocks, needs_fit
+from ampacity.operations.forecast_plan import Plan, needs_fit
+from ampacity.operations.offer import Offer
 from ampacity.operations.roll_up import Alike, RollUp
 from ampacity.operations.rooms import room_of
 from ampacity.operations.settled_loads import Reader
@@ -41,22 +40,27 @@ async def forecasts(
     cycles: CycleStore,
     stages: Stages,
     bases: Bases,
-    engine: Engine | None = None,
-) -> AsyncIterator[BlockForecast]:
-    """Forecast block after block; those with elements that have no meter come last, filled in from the others."""
-    engine = engine or LocalEngine()
+    engine: Engine,
+    offer: Offer,
+) -> AsyncGenerator[BlockForecast]:
+    """Forecast block after block, here or on other servers that help.
+
+    Those with elements that have no meter come last, filled in from the others.
+    """
     async with engine.share(plan.without_grid()) as shared:
-        run = await _run_of(plan, grid, cycles, stages, bases, engine, shared)
+        run = await run_of(plan, grid, cycles, stages, bases, engine, shared)
+        made = offer.blocks(plan, run.block, engine.at_once)
         rolled = RollUp(plan=plan, bases=bases, forecast_again=run.block, correlation=Alike(plan, grid).correlation)
-        async with aclosing(rolled.filled(_in_order(run, engine.at_once))) as filled:
+        async with aclosing(rolled.filled(made)) as filled:
             async for block in filled:
                 yield block
 
 
-async def _run_of(
+async def run_of(
     plan: Plan, grid: GridStore, cycles: CycleStore, stages: Stages, bases: Bases, engine: Engine, shared: object
-) -> "_Run":
-    return _Run(
+) -> "Run":
+    """A run over blocks; `shared` is the plan without the grid, as the engine has it."""
+    return Run(
         plan=plan,
         cycles=cycles,
         reader=Reader(plan, grid, has_use=await grid.load_span("group") is not None),
@@ -68,25 +72,9 @@ async def _run_of(
     )
 
 
-async def _in_order(run: "_Run", at_once: int) -> AsyncGenerator[BlockForecast]:
-    """Block after block, in order; a few are read and computed at a time."""
-    waiting: deque[asyncio.Task[BlockForecast]] = deque()
-    try:
-        for block in element_blocks(len(run.plan.network.elements)):
-            waiting.append(asyncio.create_task(run.block(block)))
-            if len(waiting) >= at_once:
-                yield await waiting.popleft()
-        while waiting:
-            yield await waiting.popleft()
-    finally:
-        for task in waiting:
-            task.cancel()
-        await asyncio.gather(*waiting, return_exceptions=True)
-
-
 @dataclass(kw_only=True)
-class _Run:
-    """One run over all blocks."""
+class Run:
+    """One run over blocks."""
 
     plan: Plan
     cycles: CycleStore
@@ -99,6 +87,7 @@ class _Run:
     _fitting: asyncio.Lock = field(default_factory=asyncio.Lock)  # a fit takes much memory, and both cores by itself
 
     async def block(self, block: range) -> BlockForecast:
+        """The forecast of a block; its model is fitted, and its base made, where there is none."""
         kept = self.models.get(block.start)
         if needs_fit(kept, block, self.plan):
             async with self._fitting:

@@ -49,6 +49,8 @@ class CycleSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     """A grant ends of which less than half was used in so many measured quarters, one after the other; 0: none does."""
     lease_s: float = 120.0
     """How long a server may work on a cycle before another one takes it over [s]."""
+    block_lease_s: float = 15.0
+    """Blocks of a server that helps with a cycle are made by another one after so long without a sign of life [s]."""
 
     def __post_init__(self) -> None:
         rules = {
@@ -69,6 +71,7 @@ class CycleSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
             "elements_at_once": self.elements_at_once > 0,
             "lapse_quarters": 0 <= self.lapse_quarters <= 96,
             "lease_s": self.lease_s > 0,
+            "block_lease_s": self.block_lease_s > 0,
         }
         for name, holds in rules.items():
             if not holds:
@@ -92,6 +95,10 @@ class CycleSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     @property
     def lease(self) -> timedelta:
         return timedelta(seconds=self.lease_s)
+
+    @property
+    def block_lease(self) -> timedelta:
+        return timedelta(seconds=self.block_lease_s)
 
 
 class NegotiationSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -36,6 +36,7 @@ from ampacity.ports.requests import (
     WaitingRequest,
 )
 from ampacity.ports.segments import Segments
+from ampacity.ports.sharing import CycleSharing, OfferedCycle
 from ampacity.ports.values import Clock, Floats, Ints, JsonObject, JsonValue, Steps, Subject
 from ampacity.ports.weather_log import FetchLog, WeatherFetch
 
@@ -55,6 +56,7 @@ __all__ = [
     "Consent",
     "Counterpart",
     "CycleRecord",
+    "CycleSharing",
     "CycleStore",
     "DecisionRecord",
     "DecisionRecords",
@@ -75,6 +77,7 @@ __all__ = [
     "JsonObject",
     "JsonValue",
     "KeptModel",
+    "OfferedCycle",
     "Outbox",
     "Peers",
     "RequestOutcome",

@@ -15,6 +15,7 @@ from ampacity.forecasting.quality import ForecastScore
 from ampacity.network import Direction, ForecastKind
 from ampacity.ports.bases import BaseStore
 from ampacity.ports.grid import GridVersion
+from ampacity.ports.sharing import CycleSharing
 from ampacity.ports.values import Floats, Ints, JsonObject, Steps
 
 NOTHING_TOLD = -1
@@ -143,6 +144,11 @@ class CycleStore(Protocol):
     @property
     def daily(self) -> BaseStore:
         """The daily forecasts that cycles rest on."""
+        ...
+
+    @property
+    def sharing(self) -> CycleSharing:
+        """How servers share the blocks of a cycle."""
         ...
 
     async def claim_cycle(self, slot: datetime, holder: UUID, lease: timedelta) -> bool:

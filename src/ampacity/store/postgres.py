@@ -14,6 +14,7 @@ from ampacity.ports import (
     BaseStore,
     CapacityTable,
     CycleRecord,
+    CycleSharing,
     Floats,
     GridVersion,
     Imported,
@@ -28,6 +29,7 @@ from ampacity.store.bases import PostgresBases
 from ampacity.store.decisions import PostgresDecision, lay_capacities, open_cycle_decision
 from ampacity.store.limits import limits_known_at
 from ampacity.store.pool import Pool
+from ampacity.store.sharing import PostgresSharing
 from ampacity.store.sql import sql
 from ampacity.store.weather import read_weather
 from ampacity.timegrid import Window
@@ -94,6 +96,7 @@ class PostgresCycles:
     def __init__(self, pool: Pool) -> None:
         self._pool = pool
         self.daily: BaseStore = PostgresBases(pool)
+        self.sharing: CycleSharing = PostgresSharing(pool)
 
     async def claim_cycle(self, slot: datetime, holder: UUID, lease: timedelta) -> bool:
         return await self._pool.fetchval(sql("claim_cycle"), slot, holder, lease) is not None
