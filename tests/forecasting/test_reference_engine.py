@@ -54,7 +54,7 @@ def test_lags_by_schur_complement_are_the_regression_of_its_own(panel):
     rows = slice(panel.shared.row(first + 7), panel.shared.row(first + DAYS))
     x = panel.shared.columns[rows].astype(float)
     w = panel.shared.weights()[rows]
-    lags = lag_columns(panel, first + 7, first + DAYS).reshape(3, LAGS, -1).astype(float)
+    lags = lag_columns(panel, np.arange(first + 7, first + DAYS)).reshape(3, LAGS, -1).astype(float)
     for s in range(3):
         both = np.column_stack([x, lags[s].T])
         reference = sm.WLS(panel.flat()[s, rows].astype(float), both, weights=w).fit()

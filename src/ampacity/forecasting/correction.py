@@ -6,11 +6,12 @@ The products are taken per day and per lead curve, never as a table of all colum
 """
 
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 
 from ampacity.forecasting.robust import clipped
-from ampacity.forecasting.types import Floats32
+from ampacity.forecasting.types import Floats32, Ints
 from ampacity.timegrid import QUARTERS_PER_DAY, QUARTERS_PER_HOUR
 
 RIDGE = 0.03
@@ -38,30 +39,49 @@ class Inputs:
 
 
 def smooth_hours(values: Floats32, reach: int = QUARTERS_PER_HOUR) -> Floats32:
-    """Centred mean over ± `reach` quarters inside the day, along the last axis."""
+    """Centred mean over ± `reach` quarters inside the day, along the last axis.
+
+    >>> smooth_hours(np.array([0.0, 3.0, 0.0, 0.0], np.float32), reach=1)
+    array([1.5, 1. , 1. , 0. ], dtype=float32)
+    """
     count = values.shape[-1]
-    total = np.zeros((*values.shape[:-1], count + 1), np.float32)
-    np.cumsum(values, axis=-1, out=total[..., 1:])
-    at = np.arange(count)
-    high, low = np.minimum(at + reach + 1, count), np.maximum(at - reach, 0)
-    found: Floats32 = ((total[..., high] - total[..., low]) / (high - low)).astype(np.float32)
+    found: Floats32 = (values.reshape(-1, count) @ _band(count, reach)).reshape(values.shape)
     return found
 
 
-def correction_inputs(u: Floats32, smooth: Floats32, days: slice, delay: int) -> Inputs:
-    """Inputs for target days from errors `u` (S, D, 96) and their smoothed form; days before the first are 0."""
-    target = np.arange(u.shape[1])[days]
+@cache
+def _band(count: int, reach: int) -> Floats32:
+    """The weight of each quarter (rows) in the mean around each (columns)."""
+    at = np.arange(count)
+    near = (np.abs(at[:, None] - at) <= reach).astype(np.float32)
+    found: Floats32 = near / near.sum(axis=0)
+    return found
+
+
+@cache
+def _last_hours() -> Floats32:
+    """The weight of each quarter (96, 4) in the last value, the means of the last 3 h, of 6 h, of the day."""
+    spans = (1, 3 * QUARTERS_PER_HOUR, 6 * QUARTERS_PER_HOUR, QUARTERS_PER_DAY)
+    at = np.arange(QUARTERS_PER_DAY)[:, None]
+    found: Floats32 = np.where(at >= QUARTERS_PER_DAY - np.array(spans), 1 / np.array(spans), 0).astype(np.float32)
+    return found
+
+
+def correction_inputs(u: Floats32, target: Ints, delay: Ints, smooth: Floats32 | None = None) -> Inputs:
+    """Inputs for target days from errors `u` (S, D, 96); errors of days before the first are 0.
+
+    Args:
+        target: indices of the days, (n,).
+        delay: of each, (n,); all 0, or none.
+        smooth: `u` smoothed, where it is at hand.
+    """
     last, week = target - 1 - delay, target - 7
     known = _rows(u, last)
-    q = QUARTERS_PER_HOUR
-    scalar = np.stack(
-        [known[..., -1], known[..., -3 * q :].mean(-1), known[..., -6 * q :].mean(-1), known.mean(-1)], axis=-1
-    )
-    products = PRODUCTS[min(delay, 1)]
+    products = PRODUCTS[int(delay.any())]
     return Inputs(
-        scalars=scalar[..., [s for s, _ in products]],
-        yesterday=_rows(smooth, last),
-        last_week=_rows(smooth, week),
+        scalars=(known @ _last_hours())[..., [s for s, _ in products]],
+        yesterday=smooth_hours(known) if smooth is None else _rows(smooth, last),
+        last_week=smooth_hours(_rows(u, week)) if smooth is None else _rows(smooth, week),
         curves=CURVES[[c for _, c in products]],
     )
 
@@ -89,7 +109,10 @@ def apply_correction(coefficients: Floats32, inputs: Inputs) -> Floats32:
     return out
 
 
-def _rows(values: Floats32, at: np.ndarray) -> Floats32:
+def _rows(values: Floats32, at: Ints) -> Floats32:
+    """Some days of (S, D, 96), zero before the first; a view where they follow one another."""
+    if len(at) and at[0] >= 0 and (np.diff(at) == 1).all():
+        return values[:, at[0] : at[-1] + 1]
     found: Floats32 = values[:, np.maximum(at, 0)]
     found[:, at < 0] = 0
     return found
@@ -117,10 +140,11 @@ def _products(inputs: Inputs, u: Floats32) -> np.ndarray:
 
 
 def _dot(a: Floats32, b: Floats32) -> np.ndarray:
-    found: np.ndarray = np.vecdot(a.reshape(len(a), -1), b.reshape(len(b), -1)).astype(np.float64)
+    """Sum over all days of the products, (S,)."""
+    found: np.ndarray = np.vecdot(a, b).sum(axis=1, dtype=np.float64)
     return found
 
 
 def _times(inverse: np.ndarray, products: np.ndarray) -> Floats32:
-    found: Floats32 = np.einsum("sij,sj->si", inverse, products).astype(np.float32)
+    found: Floats32 = np.matmul(inverse, products[..., None])[..., 0].astype(np.float32)
     return found

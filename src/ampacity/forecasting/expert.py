@@ -8,8 +8,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
+import numpy as np
+
 from ampacity.forecasting.panel import Panel
-from ampacity.forecasting.types import Floats32
+from ampacity.forecasting.types import Floats32, Ints
+
+DELAYS = 3  # today, tomorrow, the day after
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,6 +25,20 @@ class Fitted:
     end_day: int
 
 
+@dataclass(frozen=True, kw_only=True)
+class Targets:
+    """Whole days to forecast, each with its delay."""
+
+    day: Ints  # (n,)
+    delay: Ints  # (n,)
+
+    @classmethod
+    def all_delays(cls, first_day: int, end_day: int) -> "Targets":
+        """The days [first_day, end_day) without delay, then all with the next one, and so on."""
+        days = np.arange(first_day, end_day)
+        return cls(day=np.tile(days, DELAYS), delay=np.repeat(np.arange(DELAYS), len(days)))
+
+
 class Expert(Protocol):
     """One way to forecast."""
 
@@ -29,7 +47,7 @@ class Expert(Protocol):
 
     @property
     def delays(self) -> int:
-        """For how many delays it forecasts; what it returns for longer ones is not used."""
+        """For how many delays it forecasts; for longer ones it returns zeros, that are not used."""
 
     @property
     def weight(self) -> float:
@@ -38,5 +56,5 @@ class Expert(Protocol):
     def fit(self, panel: Panel, first_day: int, end_day: int) -> Fitted:
         """Learn from the days [first_day, end_day) of all series."""
 
-    def forecast(self, fitted: Fitted, panel: Panel, first_day: int, end_day: int) -> Floats32:
-        """Forecasts of whole days by delay, (3, S, days, 96); of a day only what was known before it is used."""
+    def forecast(self, fitted: Fitted, panel: Panel, targets: Targets) -> Floats32:
+        """Forecasts of whole days, (S, n, 96); of each only what was known before it, and its delay, is used."""

@@ -2,11 +2,11 @@
 
 import numpy as np
 
-from ampacity.forecasting.expert import Expert
+from ampacity.forecasting.expert import DELAYS, Expert
 from ampacity.forecasting.followed import SharedRidge
 from ampacity.forecasting.hourly import Hourly
 from ampacity.forecasting.lagged import Lagged
-from ampacity.forecasting.smoothing import DELAYS, Smoother
+from ampacity.forecasting.smoothing import Smoother
 from ampacity.forecasting.types import Floats32
 
 SMOOTH = SharedRidge(

@@ -6,6 +6,7 @@ import numpy as np
 
 from ampacity.forecasting.clock import realigned
 from ampacity.forecasting.designs import Designs
+from ampacity.forecasting.expert import DELAYS, Targets
 from ampacity.forecasting.experts import EXPERTS, shares
 from ampacity.forecasting.faults import without_faults
 from ampacity.forecasting.model import RECENT_DAYS, ForecastModel, chunks_of, fitted_of, gathered_track
@@ -40,17 +41,20 @@ def learn_week(
     first, begin, until = days
     experts = [EXPERTS[name] for name in settings.experts]
     told = replace(panel, shared=issued)
-    forecasts = np.stack([e.forecast(e.fit(panel, first, begin), told, begin, until) for e in experts])
+    targets = Targets.all_delays(begin, until)
+    forecasts = np.stack([e.forecast(e.fit(panel, first, begin), told, targets) for e in experts])
     return learn_days(track, panel, forecasts, begin, settings)
 
 
 def learn_days(track: Track, panel: Panel, forecasts: Floats32, first_day: int, settings: ForecastSettings) -> Track:
-    """Learn day by day from forecasts (I, 3, S, days, 96) of the days from `first_day` on."""
+    """Learn day by day from forecasts (I, S, 3 * days, 96) of the days from `first_day` on at every delay."""
     asked = shares(settings.experts)
-    for i in range(forecasts.shape[3]):
+    by_delay = forecasts.reshape(*forecasts.shape[:2], DELAYS, -1, forecasts.shape[3])
+    for i in range(by_delay.shape[3]):
         at = first_day + i - panel.first_day
         y, known = panel.y[:, at], panel.known[:, at]
-        track = learn_day(track, forecasts[:, :, :, i], y, known, risk=settings.risk, shares=asked)
+        of_day = by_delay[:, :, :, i].transpose(0, 2, 1, 3)
+        track = learn_day(track, of_day, y, known, risk=settings.risk, shares=asked)
     return track
 
 
@@ -84,7 +88,8 @@ def update(
         shared = designs.shared(int(model.cell[rows[0]]), first, end)
         y_w = days_of(clean, first, end, model.settings)[model.element[rows] * 3 + model.phase[rows]]
         panel = with_weather_known(model, rows, make_panel(y_w / model.scale_w[rows, None, None], shared))
-        forecasts = np.stack([EXPERTS[n].forecast(f, panel, begin, end) for n, f in fitted_of(model, rows).items()])
+        targets = Targets.all_delays(begin, end)
+        forecasts = np.stack([EXPERTS[n].forecast(f, panel, targets) for n, f in fitted_of(model, rows).items()])
         return learn_days(track_of(model.track, rows), panel, forecasts, begin, model.settings)
 
     parts = list(chunks_of(model))

@@ -8,6 +8,7 @@ from ampacity.forecasting.bands import View, quantiles
 from ampacity.forecasting.calibration import DELAY_BANDS
 from ampacity.forecasting.clock import realigned
 from ampacity.forecasting.designs import Designs
+from ampacity.forecasting.expert import Targets
 from ampacity.forecasting.experts import EXPERTS, shares
 from ampacity.forecasting.faults import without_faults
 from ampacity.forecasting.model import RECENT_DAYS, ForecastModel, chunks_of, fitted_of
@@ -175,9 +176,9 @@ def _aligned(recent: LoadHistory, series: Ints, until: int, window: Window) -> F
 def _mixed(model: ForecastModel, rows: Ints, panel: Panel, day: int) -> Floats32:
     """Mixed forecasts of yesterday, made then, and of today and the days after, made today: (S, 1 + days, 96)."""
     end = panel.first_day + panel.shared.days
-    by_expert = [EXPERTS[n].forecast(piece, panel, day - 1, end) for n, piece in fitted_of(model, rows).items()]
+    days = np.arange(day - 1, end)
+    delay = np.minimum(np.maximum(days - day, 0), DELAY_BANDS - 1)
+    targets = Targets(day=days, delay=delay)
+    said = np.stack([EXPERTS[n].forecast(f, panel, targets) for n, f in fitted_of(model, rows).items()])
     track, asked = track_of(model.track, rows), shares(model.settings.experts)
-    mixed = np.stack([mix(track, np.stack([f[d] for f in by_expert]), asked[d]) for d in range(DELAY_BANDS)])
-    delays = np.minimum(np.maximum(np.arange(-1, end - day), 0), DELAY_BANDS - 1)
-    found: Floats32 = mixed[delays, :, np.arange(end - day + 1)].transpose(1, 0, 2)
-    return found
+    return np.concatenate([mix(track, said[:, :, delay == d], asked[d]) for d in range(DELAY_BANDS)], axis=1)

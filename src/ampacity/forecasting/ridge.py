@@ -25,10 +25,10 @@ class RidgeFit:
     low: Floats32
     high: Floats32
 
-    def fitted(self, shared: Shared, first_day: int, end_day: int) -> Floats32:
+    def fitted(self, shared: Shared, first_day: int, end_day: int, *, in_training: bool = False) -> Floats32:
         """Values of whole days (S, days, 96); columns are clipped to their range in training."""
         rows = shared.columns[shared.row(first_day) : shared.row(end_day)]
-        values = self.coefficients @ np.clip(rows, self.low, self.high).T
+        values = self.coefficients @ (rows if in_training else np.clip(rows, self.low, self.high)).T
         found: Floats32 = values.reshape(len(values), -1, QUARTERS_PER_DAY)
         return found
 
@@ -75,8 +75,19 @@ def fit_ridge(panel: Panel, first_day: int, end_day: int, *, penalty: float, pas
             residual[hole] = 0
         fit += clipped(residual)
         coefficients = _solve(fit @ xw, inverse)
-    rows = shared.columns[begin : end + WEEK]
-    return RidgeFit(coefficients=coefficients, low=rows.min(axis=0), high=rows.max(axis=0))
+    low, high = column_range(shared, first_day, end_day)
+    return RidgeFit(coefficients=coefficients, low=low, high=high)
+
+
+def column_range(shared: Shared, first_day: int, end_day: int) -> tuple[Floats32, Floats32]:
+    """Least and greatest of each shared column over whole days."""
+
+    def make() -> tuple[Floats32, Floats32]:
+        rows = shared.columns[shared.row(first_day) : shared.row(end_day)]
+        return rows.min(axis=0), rows.max(axis=0)
+
+    found: tuple[Floats32, Floats32] = shared.remembered(("range", first_day, end_day), make)  # type: ignore[assignment]  # keyed
+    return found
 
 
 def _solve(products: Floats, inverse: Floats) -> Floats32:

@@ -1,12 +1,11 @@
 """What the regression leaves over, followed from day to day for each quarter of the day."""
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 
 from ampacity.forecasting.types import Bools, Floats32, Ints
-
-DELAYS = 3  # today, tomorrow, the day after
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,9 +32,25 @@ def start_state(residual: Floats32, known: Bools) -> SmoothState:
     return SmoothState(level=level, profile=np.zeros((len(level), 3, level.shape[1]), np.float32))
 
 
+@dataclass(frozen=True, kw_only=True)
+class Followed:
+    """Forecasts of the residual, and the state that was asked for."""
+
+    each_day: Floats32  # (S, D, 96) from all days before
+    asked: Floats32  # (S, n, 96) of the days asked for, with their delays
+    kept: SmoothState
+
+
 def follow(
-    smoother: Smoother, state: SmoothState, residual: Floats32, known: Bools, day_class: Ints, keep_day: int
-) -> tuple[Floats32, SmoothState]:
+    smoother: Smoother,
+    state: SmoothState,
+    residual: Floats32,
+    known: Bools,
+    day_class: Ints,
+    *,
+    asked: tuple[Ints, Ints],
+    keep_day: int = 0,
+) -> Followed:
     """Forecast each day's residual from those before it.
 
     e = R[d] - (level + profile[class]); level += a e; profile[class] += g e.  Unknown quarters change nothing.
@@ -43,38 +58,47 @@ def follow(
     Args:
         residual: (S, D, 96).
         day_class: (D, 96).
-        keep_day: index of the day before which the returned state stands.
-
-    Returns:
-        Forecasts (3, S, D, 96): from all days before, without the last day, without the last two; the state kept.
+        asked: days (n,) by index and delays (n,): as forecast without the last so many days before each.
+        keep_day: index of the day before which the kept state stands.
     """
     level, profile = state.level.copy(), state.profile.copy()
-    past: list[tuple[Floats32, Floats32]] = []
-    forecasts = np.empty((DELAYS, *residual.shape), np.float32)
-    flat = not any(smoother.profile_gains)
+    parts = _parts(day_class) if any(smoother.profile_gains) else [[]] * len(day_class)
+    each_day = np.empty(residual.shape, np.float32)
+    late = np.empty((len(residual), len(asked[0]), residual.shape[2]), np.float32)
+    source = np.maximum(asked[0] - asked[1], 0)
+    all_known = np.asarray(known.all(axis=(0, 2)))
     kept = state
     for d in range(residual.shape[1]):
         if d == keep_day:
             kept = SmoothState(level=level.copy(), profile=profile.copy())
-        past = [(level.copy(), profile if flat else profile.copy()), *past[: DELAYS - 1]]
-        for delay in range(DELAYS):
-            before, shape = past[min(delay, len(past) - 1)]
-            forecasts[delay, :, d] = before if flat else before + _of_class(shape, day_class[d])
-        error = np.where(known[:, d], residual[:, d] - forecasts[0, :, d], np.float32(0))
-        level += np.float32(smoother.level_gain) * error
-        if not flat:
-            _learn_profile(profile, error, day_class[d], smoother)
-    return forecasts, kept
+        for i in np.flatnonzero(source == d):
+            _forecast_day(level, profile, parts[asked[0][i]], late[:, i])
+        _forecast_day(level, profile, parts[d], each_day[:, d])
+        error = residual[:, d] - each_day[:, d]
+        if not all_known[d]:
+            error[~known[:, d]] = 0
+        for kind, quarters in parts[d]:
+            profile[:, kind, quarters] += np.float32(smoother.profile_gains[kind]) * error[:, quarters]
+        error *= np.float32(smoother.level_gain)
+        level += error
+    return Followed(each_day=each_day, asked=late, kept=kept)
 
 
-def _of_class(profile: Floats32, day_class: Ints) -> Floats32:
-    if (day_class == day_class[0]).all():
-        return profile[:, day_class[0]]
-    found: Floats32 = profile[:, day_class, np.arange(profile.shape[2])]
+_Parts = list[tuple[int, slice]]
+
+
+def _parts(day_class: Ints) -> list[_Parts]:
+    """Classes of each day's quarters, and the quarters of each: local midnight may lie inside."""
+    change = day_class[:, 1:] != day_class[:, :-1]
+    found: list[_Parts] = [[(kind, slice(None))] for kind in day_class[:, 0].tolist()]
+    for d in np.flatnonzero(change.any(axis=1)):
+        edges = [0, *(np.flatnonzero(change[d]) + 1).tolist(), day_class.shape[1]]
+        found[d] = [(int(day_class[d, begin]), slice(begin, end)) for begin, end in pairwise(edges)]
     return found
 
 
-def _learn_profile(profile: Floats32, error: Floats32, day_class: Ints, smoother: Smoother) -> None:
-    for kind in np.unique(day_class):
-        inside = day_class == kind
-        profile[:, kind, inside] += np.float32(smoother.profile_gains[kind]) * error[:, inside]
+def _forecast_day(level: Floats32, profile: Floats32, parts: _Parts, out: Floats32) -> None:
+    if not parts:
+        out[:] = level
+    for kind, quarters in parts:
+        np.add(level[:, quarters], profile[:, kind, quarters], out=out[:, quarters])
