@@ -142,9 +142,7 @@ def _forecast(state: _State, history: LoadHistory, weather: Weather, origin: int
 
 
 def _recent(history: LoadHistory) -> LoadHistory:
-    first = max(history.window.first, history.window.end - REACH_BACK)
-    skip = first - history.window.first
-    return LoadHistory(window=Window(first, history.window.count - skip), load_w=history.load_w[:, :, skip:])
+    return history.since(history.window.end - REACH_BACK)
 
 
 class _Issued:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ampacity.forecasting.correction import smooth_hours
-from ampacity.forecasting.types import Bools, Floats, Floats32
+from ampacity.forecasting.types import Bools, Floats, Floats32, Ints
 from ampacity.timegrid import QUARTERS_PER_DAY
 
 DELAY_BANDS = 3
@@ -104,12 +104,13 @@ def learn_errors(
     z = error / np.maximum(scale * factor, 1e-6)
     lean, histogram = state.lean.copy(), state.histogram.copy()
     count = use.sum(axis=-1)
+    bins, counted = _bins(np.abs(z)), known & seen[..., None]
     for side, sign in ((UPPER, 1), (LOWER, -1)):
         limit = factors(state, risk, side)[:, bands, None]
         share = ((sign * z > limit) & known).sum(axis=-1) / np.maximum(count, 1)
         step = ADAPTATION * (1 - share / risk) * (count / QUARTERS_PER_DAY)
         lean[:, bands, side] = np.clip(lean[:, bands, side] + np.where(seen, step, 0), np.log(0.03), np.log(20))
-        histogram[:, bands, side] = _counted(histogram[:, bands, side], sign * z, known & seen[..., None])
+        histogram[:, bands, side] = _counted(histogram[:, bands, side], np.where(sign * z > 0, bins, 0), counted)
     size, days = state.size.copy(), state.days.copy()
     absolute = np.abs(error) / factor
     gain = np.maximum(1 - 0.5 ** (1 / SIZE_HALF_LIFE_D), 1 / (days[:, bands] + 1))[..., None]
@@ -118,12 +119,18 @@ def learn_errors(
     return Calibration(size=size, days=days, histogram=histogram, lean=lean)
 
 
-def _counted(histogram: Floats32, z: Floats32, use: Bools) -> Floats32:
-    """The histogram a day later, (S, B', 42)."""
-    rows = histogram.shape[0] * histogram.shape[1]
+def _bins(z: Floats32) -> Ints:
+    """The bin of each size, 0 to 41."""
     with np.errstate(divide="ignore", invalid="ignore"):
         bins = np.floor(np.log(np.maximum(z, 1e-9) / LOWEST) / LOG_WIDTH).astype(np.int64) + 1
-    bins = np.clip(bins, 0, BINS - 1) + BINS * np.arange(rows).reshape(*histogram.shape[:2], 1)
+    found: Ints = np.clip(bins, 0, BINS - 1)
+    return found
+
+
+def _counted(histogram: Floats32, bins: Ints, use: Bools) -> Floats32:
+    """The histogram a day later, (S, B', 42)."""
+    rows = histogram.shape[0] * histogram.shape[1]
+    bins = bins + BINS * np.arange(rows).reshape(*histogram.shape[:2], 1)
     counts = np.bincount(bins[use], minlength=rows * BINS).reshape(histogram.shape)
     decay = np.where(use.any(axis=-1), 0.5 ** (1 / HISTOGRAM_HALF_LIFE_D), 1.0)[..., None]
     found: Floats32 = (histogram * decay + counts).astype(np.float32)

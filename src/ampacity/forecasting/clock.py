@@ -7,6 +7,7 @@ the two clocks is right nobody can tell from the load alone, so the move is mark
 """
 
 from dataclasses import dataclass
+from functools import lru_cache
 from zoneinfo import ZoneInfo
 
 import numpy as np
@@ -110,6 +111,7 @@ def _public_changes(first_day: int, days: int, settings: ForecastSettings) -> Bo
     return found
 
 
+@lru_cache(maxsize=8)
 def utc_offset_quarters(first_day: int, days: int, day_start_quarter: int, zone: ZoneInfo) -> Ints:
     """How far local time is ahead of UTC at noon of each day [quarters], (D,)."""
     noon = (np.arange(first_day, first_day + days) + 0.5) * QUARTERS_PER_DAY + day_start_quarter

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ampacity.forecasting.types import Bools, Floats, Floats32, Ints, LoadHistory
+from ampacity.forecasting.workers import on_threads
 from ampacity.timegrid import QUARTERS_PER_DAY
 
 SPIKE_RANGES, SPIKE_QUARTERS = 3.0, 4
@@ -17,6 +18,7 @@ FROZEN_QUARTERS = 24
 RARE = 0.25  # a series that holds its value more often is not frozen, it is like that
 SHIFT_SIGMAS, SHIFT_DAYS = 6.0, 3
 SAMPLE = 3  # every so many values are looked at for a range
+TOGETHER = 20  # elements looked at together: their arrays fit the cache
 
 
 class FaultKind(IntEnum):
@@ -40,12 +42,19 @@ def find_faults(load_w: Floats32) -> NDArray[np.int8]:
     return marks.reshape(load_w.shape)
 
 
-def without_faults(history: LoadHistory) -> LoadHistory:
+def without_faults(history: LoadHistory, workers: int = 1) -> LoadHistory:
     """The history with its faults as unknown values."""
-    marks = find_faults(history.load_w)
-    if not marks.any():
+    marks = on_threads(
+        lambda at: (at, find_faults(history.load_w[at : at + TOGETHER])),
+        range(0, len(history.load_w), TOGETHER),
+        workers,
+    )
+    if not any(found.any() for _, found in marks):
         return history
-    return LoadHistory(window=history.window, load_w=np.where(marks > 0, np.float32(np.nan), history.load_w))
+    load_w = history.load_w.copy()
+    for at, found in marks:
+        load_w[at : at + TOGETHER][found > 0] = np.nan
+    return LoadHistory(window=history.window, load_w=load_w)
 
 
 def usual_range(load_w: Floats32) -> tuple[Floats, Floats]:
@@ -73,6 +82,8 @@ def _frozen(load_w: Floats32, width: Floats) -> Bools:
     """Runs of six hours and more of exactly one value, where that is rare: not at night, every night."""
     same = np.zeros(load_w.shape, bool)
     same[:, 1:] = load_w[:, 1:] == load_w[:, :-1]
+    if not _has_run(same, FROZEN_QUARTERS - 1):
+        return np.zeros(load_w.shape, bool)
     known = np.maximum(np.isfinite(load_w).sum(axis=1, keepdims=True), 1)
     long = same & (_run_length(same) >= FROZEN_QUARTERS - 1)
     runs = (long[:, 1:] & ~long[:, :-1]).sum(axis=1, keepdims=True)
@@ -101,6 +112,15 @@ def _sign_flipped(load_w: Floats32) -> Bools:
     wrong &= (wrong.mean(axis=1) < 0.3)[:, None]
     found[:, : days * QUARTERS_PER_DAY] = np.repeat(wrong, QUARTERS_PER_DAY, axis=1)
     return found
+
+
+def _has_run(hit: Bools, length: int) -> bool:
+    """Whether any row has so many hits in a row."""
+    reach = 1
+    while reach < length and hit.shape[1] > 0:
+        step = min(reach, length - reach)
+        hit, reach = hit[:, step:] & hit[:, :-step], reach + step
+    return bool(hit.any())
 
 
 def _run_length(hit: Bools) -> Ints:

@@ -6,15 +6,14 @@ from itertools import pairwise
 
 import numpy as np
 
-from ampacity.forecasting.clock import ClockMoves, clock_moves, realigned
+from ampacity.forecasting.clock import ClockMoves
 from ampacity.forecasting.designs import Designs
 from ampacity.forecasting.expert import Fitted
 from ampacity.forecasting.experts import EXPERTS
-from ampacity.forecasting.faults import without_faults
-from ampacity.forecasting.learning import calibration_refits, learn_week, update
-from ampacity.forecasting.model import CHUNK, ForecastModel, gathered_track
+from ampacity.forecasting.learning import calibration_refits, learn_week, update_clean
+from ampacity.forecasting.model import CHUNK, RECENT_DAYS, ForecastModel, gathered_track
 from ampacity.forecasting.panel import whole_days
-from ampacity.forecasting.preparation import days_of, levelled, make_panel, robust_scale, start_day
+from ampacity.forecasting.preparation import Prepared, make_panel, prepare, robust_scale
 from ampacity.forecasting.prior import Prior, fit_prior, no_prior
 from ampacity.forecasting.tracking import Track, new_track, rescaled, track_of
 from ampacity.forecasting.types import (
@@ -29,6 +28,7 @@ from ampacity.forecasting.types import (
     Weather,
 )
 from ampacity.forecasting.workers import on_threads
+from ampacity.timegrid import QUARTERS_PER_DAY
 
 USABLE_WEATHER = 0.7  # share of the training in which a variable must be known to be used
 
@@ -63,21 +63,18 @@ def fit(
     designs = designs or Designs(weather, settings)
     first, end = whole_days(history.window, settings.day_start_quarter)
     first = max(first, end - settings.training_days)
-    clean = without_faults(history)
-    moves = clock_moves(days_of(clean, first, end, settings), first, settings)
-    y_w = levelled(days_of(realigned(clean, moves, settings.day_start_quarter), first, end, settings))
-    days = np.isfinite(y_w).mean(axis=2).sum(axis=1) if end > first else np.zeros(len(y_w))
-    start = start_day(y_w, first)
-    enough = (days >= settings.minimum_days) & (end - start >= settings.minimum_days)
-    rows = np.flatnonzero(enough)
+    learnt_until = end if previous is None else min(previous.learnt_day, end)
+    newest_from = (learnt_until - RECENT_DAYS - 1) * QUARTERS_PER_DAY + settings.day_start_quarter
+    found = prepare(history, (first, end), settings, newest_from=newest_from, workers=workers)
+    enough = (found.days >= settings.minimum_days) & (end - found.start >= settings.minimum_days)
     issued = as_forecast or designs
-    given = _Given(history=history, y_w=y_w, cell=cell, start=start, span=(first, end), workers=workers)
-    pieces = _fit_rows(given, rows, (designs, issued), previous)
+    given = _Given(prepared=found, cell=cell, span=(first, end), workers=workers)
+    pieces = _fit_rows(given, np.flatnonzero(enough), (designs, issued), previous)
     prior = fit_prior(history, limit_w, enough.reshape(-1, 3), settings, connections)
     with_weather = np.isin(np.arange(len(enough)), _fitted_on_weather(pieces, settings))
     source = np.where(enough, np.where(with_weather, ForecastSource.MODEL, ForecastSource.WEATHER_FREE), 0)
     source = np.where(enough, source, prior.source.ravel()).reshape(-1, 3)
-    model = _model_of(pieces, cell, source, (prior, moves), (settings, end))
+    model = _model_of(pieces, cell, source, (prior, found.clock), (settings, end))
     if not settings.weather_free_experts or not with_weather.any():
         return model
     before = None if previous is None else previous.weather_free
@@ -85,18 +82,16 @@ def fit(
     free_pieces = _fit_rows(given, np.flatnonzero(with_weather), free_designs, before)
     free_source = np.where(with_weather, ForecastSource.WEATHER_FREE, ForecastSource.NONE).reshape(-1, 3)
     made = (designs.weather_free.settings, end)
-    beside = _model_of(free_pieces, cell, free_source, (no_prior(source.shape), moves), made)
+    beside = _model_of(free_pieces, cell, free_source, (no_prior(source.shape), found.clock), made)
     return replace(model, weather_free=beside)
 
 
 @dataclass(frozen=True, kw_only=True)
 class _Given:
-    """What a fit starts from: clean, levelled loads of all series by day."""
+    """What a fit starts from."""
 
-    history: LoadHistory
-    y_w: Floats32  # (E * 3, days, 96)
+    prepared: Prepared
     cell: Ints  # (E,)
-    start: Ints  # (E * 3,) the day in which each history starts
     span: tuple[int, int]  # first day and end
     workers: int
 
@@ -106,11 +101,11 @@ def _fit_rows(
 ) -> "list[_Fit]":
     """Fit some series with designs of the weather that came and of the weather as it was forecast."""
     settings = designs[0].settings
-    before = _carried(previous, given.history, designs[1], rows, given.workers)
+    before = _carried(previous, given.prepared.newest, designs[1], rows, given.workers)
     cell = given.cell[rows // 3]
     return on_threads(
-        lambda piece: _fit_chunk(piece, given.y_w, designs, settings, before),
-        _chunks(rows, cell, given.start[rows], before.position[rows] >= 0, given.span),
+        lambda piece: _fit_chunk(piece, given.prepared.y_w, designs, settings, before),
+        _chunks(rows, cell, given.prepared.start[rows], before.position[rows] >= 0, given.span),
         given.workers,
     )
 
@@ -151,14 +146,14 @@ class _Before:
 
 
 def _carried(
-    previous: ForecastModel | None, history: LoadHistory, designs: Designs, rows: Ints, workers: int
+    previous: ForecastModel | None, newest: LoadHistory, designs: Designs, rows: Ints, workers: int
 ) -> _Before:
-    position = np.full(len(history.load_w) * 3, -1)
+    position = np.full(len(newest.load_w) * 3, -1)
     if previous is None or previous.settings.experts != designs.settings.experts or not len(rows):
         return _Before(model=None, position=position)
     alone = replace(previous, weather_free=None)
-    updated = update(alone, history, designs.weather, designs=designs, workers=workers)
-    still = updated.element < len(history.load_w)
+    updated = update_clean(alone, newest, designs, workers)
+    still = updated.element < len(newest.load_w)
     position[(updated.element * 3 + updated.phase)[still]] = np.flatnonzero(still)
     return _Before(model=updated, position=position)
 

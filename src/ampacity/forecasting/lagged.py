@@ -127,8 +127,9 @@ class Lagged:
         return out
 
     def _values(self, fitted: Fitted, panel: Panel, days: Ints) -> Floats32:
-        columns = panel.shared.columns.reshape(panel.shared.days, QUARTERS_PER_DAY, -1)[days - panel.first_day]
-        rows = np.clip(columns.reshape(-1, columns.shape[2]), fitted.shared["low"], fitted.shared["high"])
+        first, end = int(days.min()), int(days.max()) + 1
+        columns = panel.shared.clipped(first, end, fitted.shared["low"], fitted.shared["high"])
+        rows = columns.reshape(end - first, QUARTERS_PER_DAY, -1)[days - first].reshape(-1, columns.shape[1])
         fit = LaggedFit(shared=fitted.series["shared"], lags=fitted.series["lags"])
         return _by_day(_fitted(fit, rows, lag_columns(panel, days).reshape(len(panel.y), LAGS, -1)))
 

@@ -72,17 +72,24 @@ def update(
         recent: reaches two weeks further back than the days to learn from.
         weather: as it was forecast for those days, so that the margins know how wrong the weather is.
     """
-    designs = designs or Designs(weather, model.settings)
-    beside = model.weather_free
-    if beside is not None:
-        beside = update(beside, recent, weather, designs=designs.weather_free, workers=workers)
+    return update_clean(model, without_faults(recent, workers), designs or Designs(weather, model.settings), workers)
+
+
+def update_clean(model: ForecastModel, clean: LoadHistory, designs: Designs, workers: int = 1) -> ForecastModel:
+    """The same from recent days whose faults are unknown values already."""
+    clean = realigned(clean, model.clock, model.settings.day_start_quarter)
+    if model.weather_free is not None:
+        beside = _learnt(model.weather_free, clean, designs.weather_free, workers)
         model = replace(model, weather_free=beside)
-    first, end = whole_days(recent.window, model.settings.day_start_quarter)
+    return _learnt(model, clean, designs, workers)
+
+
+def _learnt(model: ForecastModel, clean: LoadHistory, designs: Designs, workers: int) -> ForecastModel:
+    first, end = whole_days(clean.window, model.settings.day_start_quarter)
     begin = max(model.learnt_day, first + 1)
     if begin >= end or not len(model.element):
         return replace(model, learnt_day=max(end, model.learnt_day))
     first = max(first, begin - RECENT_DAYS)
-    clean = realigned(without_faults(recent), model.clock, model.settings.day_start_quarter)
 
     def learn(rows: Ints) -> Track:
         shared = designs.shared(int(model.cell[rows[0]]), first, end)

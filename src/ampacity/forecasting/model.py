@@ -40,12 +40,12 @@ class ForecastModel:
     weather_free: "ForecastModel | None" = None  # of those series that this one forecasts from weather
 
 
-def chunks_of(model: ForecastModel) -> Iterator[Ints]:
-    """The model's series by the arrays they share, CHUNK at once."""
+def chunks_of(model: ForecastModel, together: int = CHUNK) -> Iterator[Ints]:
+    """The model's series by the arrays they share, so many together."""
     for group in np.unique(model.group):
         inside = np.flatnonzero(model.group == group)
-        for at in range(0, len(inside), CHUNK):
-            yield inside[at : at + CHUNK]
+        for at in range(0, len(inside), together):
+            yield inside[at : at + together]
 
 
 def fitted_of(model: ForecastModel, rows: Ints) -> dict[str, Fitted]:

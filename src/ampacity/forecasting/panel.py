@@ -37,6 +37,15 @@ class Shared:
             self._memo[key] = make()  # type: ignore[operator]  # any maker of what the key names
         return self._memo[key]
 
+    def clipped(self, first_day: int, end_day: int, low: Floats32, high: Floats32) -> Floats32:
+        """The columns of whole days limited to ranges (p,); at hand where the ranges are those asked for last."""
+        key = ("clipped", first_day, end_day)
+        found: tuple[Floats32, Floats32, Floats32] | None = self._memo.get(key)  # type: ignore[assignment]  # keyed
+        if found is None or not (np.array_equal(found[0], low) and np.array_equal(found[1], high)):
+            found = (low, high, np.clip(self.columns[self.row(first_day) : self.row(end_day)], low, high))
+            self._memo[key] = found
+        return found[2]
+
     def row(self, day: int) -> int:
         """First row of an absolute day."""
         return (day - self.first_day) * QUARTERS_PER_DAY

@@ -79,11 +79,11 @@ def predict(
     begin = window.first - day * QUARTERS_PER_DAY - settings.day_start_quarter
     lacks = daily.lacks[:, begin : begin + window.count]
     if len(model.element):
-        found_w = quantiles(_view(model, recent, window, day, daily.load), window, levels)
+        found_w = _quantiles(model, recent, window, day, daily.load, workers)
         if lacks.any():
             beside, free_w = model.weather_free, None
             if beside is not None and daily.weather_free is not None:
-                free_w = quantiles(_view(beside, recent, window, day, daily.weather_free), window, levels)
+                free_w = _quantiles(beside, recent, window, day, daily.weather_free, workers)
             found_w = stood_in(model, lacks, found_w, free_w)
         out[:, model.element * 3 + model.phase] = found_w
     out[:, model.prior.series] = prior_band(model.prior, window, levels, settings)
@@ -121,7 +121,7 @@ def forecast_days(
     first = min(first, day - 2)
     load = np.empty((len(model.element), end - day + 1, QUARTERS_PER_DAY), np.float32)
     lacks = np.zeros((len(model.element), (end - day) * QUARTERS_PER_DAY), bool)
-    clean = realigned(without_faults(recent), model.clock, model.settings.day_start_quarter)
+    clean = realigned(without_faults(recent, workers), model.clock, model.settings.day_start_quarter)
 
     def forecast(rows: Ints) -> None:
         cell = int(model.cell[rows[0]])
@@ -144,17 +144,27 @@ def forecast_days(
     return DailyForecast(day=day, load=load, lacks=lacks, weather_free=beside)
 
 
-def _view(model: ForecastModel, recent: LoadHistory, window: Window, day: int, load: Floats32) -> View:
-    start = day * QUARTERS_PER_DAY + model.settings.day_start_quarter
+def _quantiles(
+    model: ForecastModel, recent: LoadHistory, window: Window, day: int, load: Floats32, workers: int
+) -> Floats32:
+    """Of all series of a model, (Q, S, T) [W]."""
+    levels, start = model.settings.levels, day * QUARTERS_PER_DAY + model.settings.day_start_quarter
     two_days = Window(start - QUARTERS_PER_DAY, 2 * QUARTERS_PER_DAY)
-    newest = _aligned(recent, model.element * 3 + model.phase, window.first, two_days)
-    return View(
-        track=model.track,
-        scale_w=model.scale_w,
-        daily=load,
-        y=_by_day(newest) / model.scale_w[:, None, None],
-        day_start=start,
-    )
+    found_w = np.empty((len(levels), len(model.element), window.count), np.float32)
+
+    def some(rows: Ints) -> None:
+        newest = _aligned(recent, model.element[rows] * 3 + model.phase[rows], window.first, two_days)
+        view = View(
+            track=track_of(model.track, rows),
+            scale_w=model.scale_w[rows],
+            daily=load[rows],
+            y=_by_day(newest) / model.scale_w[rows, None, None],
+            day_start=start,
+        )
+        found_w[:, rows] = quantiles(view, window, levels)
+
+    on_threads(some, chunks_of(model), workers)
+    return found_w
 
 
 def _by_day(load: Floats32) -> Floats32:

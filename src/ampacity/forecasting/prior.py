@@ -61,7 +61,8 @@ def fit_prior(
     source[[row for row in known if source[row] == ForecastSource.LIMIT]] = ForecastSource.PROFILE
     series = np.flatnonzero(source != ForecastSource.NONE)
     kind = kind_of_hour(history.window, settings)
-    shape, width = _neighbours(load_w[np.flatnonzero(modelled.ravel())[:MAX_SAMPLE]], kind)
+    like = np.flatnonzero(modelled.ravel())[: MAX_SAMPLE if has_some.any() else 0]
+    shape, width = _neighbours(load_w[like], kind)
     median = np.empty((len(series), KINDS), np.float32)
     wide = np.empty_like(median)
     for i, row in enumerate(series):

@@ -27,8 +27,11 @@ class RidgeFit:
 
     def fitted(self, shared: Shared, first_day: int, end_day: int, *, in_training: bool = False) -> Floats32:
         """Values of whole days (S, days, 96); columns are clipped to their range in training."""
-        rows = shared.columns[shared.row(first_day) : shared.row(end_day)]
-        values = self.coefficients @ (rows if in_training else np.clip(rows, self.low, self.high)).T
+        if in_training:
+            rows = shared.columns[shared.row(first_day) : shared.row(end_day)]
+        else:
+            rows = shared.clipped(first_day, end_day, self.low, self.high)
+        values = self.coefficients @ rows.T
         found: Floats32 = values.reshape(len(values), -1, QUARTERS_PER_DAY)
         return found
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from ampacity.forecasting.types import Floats32
+from ampacity.forecasting.types import Floats, Floats32
 
 SIGMA_OF_MAD = 1.4826
 
@@ -18,3 +18,20 @@ def clipped(residual: Floats32, every: int = 7) -> Floats32:
     size.partition(middle, axis=1)
     limit = (SIGMA_OF_MAD * size[:, middle : middle + 1]).astype(residual.dtype)
     return np.clip(residual, -limit, limit, out=residual)
+
+
+def row_quantiles(values: Floats32, shares: tuple[float, ...]) -> tuple[Floats, ...]:
+    """Quantiles of the known values of each row (S,), interpolated; NaN where nothing is known.
+
+    >>> row_quantiles(np.array([[3, np.nan, 1, 2]], np.float32), (0.25, 0.5))
+    (array([1.5]), array([2.]))
+    """
+    ordered = np.sort(values, axis=1)  # NaN last
+    last = np.maximum(np.isfinite(ordered).sum(axis=1) - 1, 0)
+    rows = np.arange(len(ordered))
+    found = []
+    for share in shares:
+        low = (share * last).astype(np.int64)
+        below, above = (ordered[rows, at].astype(np.float64) for at in (low, np.minimum(low + 1, last)))
+        found.append(below + (share * last - low) * (above - below))
+    return tuple(found)

@@ -65,13 +65,13 @@ def follow(
     parts = _parts(day_class) if any(smoother.profile_gains) else [[]] * len(day_class)
     each_day = np.empty(residual.shape, np.float32)
     late = np.empty((len(residual), len(asked[0]), residual.shape[2]), np.float32)
-    source = np.maximum(asked[0] - asked[1], 0)
+    due = _positions_by_day(np.maximum(asked[0] - asked[1], 0), residual.shape[1])
     all_known = np.asarray(known.all(axis=(0, 2)))
     kept = state
     for d in range(residual.shape[1]):
         if d == keep_day:
             kept = SmoothState(level=level.copy(), profile=profile.copy())
-        for i in np.flatnonzero(source == d):
+        for i in due[d]:
             _forecast_day(level, profile, parts[asked[0][i]], late[:, i])
         _forecast_day(level, profile, parts[d], each_day[:, d])
         error = residual[:, d] - each_day[:, d]
@@ -82,6 +82,13 @@ def follow(
         error *= np.float32(smoother.level_gain)
         level += error
     return Followed(each_day=each_day, asked=late, kept=kept)
+
+
+def _positions_by_day(day: Ints, days: int) -> list[list[int]]:
+    found: list[list[int]] = [[] for _ in range(days)]
+    for position, d in enumerate(day.tolist()):
+        found[d].append(position)
+    return found
 
 
 _Parts = list[tuple[int, slice]]

@@ -49,6 +49,12 @@ class LoadHistory:
         count = max(0, min(self.window.count, quarter - self.window.first))
         return LoadHistory(window=Window(self.window.first, count), load_w=self.load_w[:, :, :count])
 
+    def since(self, quarter: int) -> "LoadHistory":
+        """The part from a quarter on."""
+        skip = max(0, min(self.window.count, quarter - self.window.first))
+        window = Window(self.window.first + skip, self.window.count - skip)
+        return LoadHistory(window=window, load_w=self.load_w[:, :, skip:])
+
 
 @dataclass(frozen=True, kw_only=True)
 class Weather:
