@@ -79,11 +79,11 @@ def predict(
     begin = window.first - day * QUARTERS_PER_DAY - settings.day_start_quarter
     lacks = daily.lacks[:, begin : begin + window.count]
     if len(model.element):
-        found_w = _quantiles(model, recent, window, day, daily.load, workers)
+        found_w = _quantiles(model, levels, recent, window, day, daily.load, workers)
         if lacks.any():
             beside, free_w = model.weather_free, None
             if beside is not None and daily.weather_free is not None:
-                free_w = _quantiles(beside, recent, window, day, daily.weather_free, workers)
+                free_w = _quantiles(beside, levels, recent, window, day, daily.weather_free, workers)
             found_w = stood_in(model, lacks, found_w, free_w)
         out[:, model.element * 3 + model.phase] = found_w
     out[:, model.prior.series] = prior_band(model.prior, window, levels, settings)
@@ -145,10 +145,16 @@ def forecast_days(
 
 
 def _quantiles(
-    model: ForecastModel, recent: LoadHistory, window: Window, day: int, load: Floats32, workers: int
+    model: ForecastModel,
+    levels: tuple[float, ...],
+    recent: LoadHistory,
+    window: Window,
+    day: int,
+    load: Floats32,
+    workers: int,
 ) -> Floats32:
     """Of all series of a model, (Q, S, T) [W]."""
-    levels, start = model.settings.levels, day * QUARTERS_PER_DAY + model.settings.day_start_quarter
+    start = day * QUARTERS_PER_DAY + model.settings.day_start_quarter
     two_days = Window(start - QUARTERS_PER_DAY, 2 * QUARTERS_PER_DAY)
     found_w = np.empty((len(levels), len(model.element), window.count), np.float32)
 
