@@ -72,11 +72,11 @@ class PostgresViews:
         found = await read_headroom(self._pool, direction.value, made_before)
         if found is None:
             return None
-        steps, headroom_w = found
+        window, headroom_w = found
         missing = elements - headroom_w.shape[0]  # an element that came after the cycle
         if missing > 0:
             headroom_w = np.pad(headroom_w, ((0, missing), (0, 0), (0, 0)), constant_values=np.nan)
-        return Window(steps.first, steps.count), headroom_w
+        return window, headroom_w
 
     async def forecast_sources(self, decision_id: int, elements: int) -> NDArray[np.uint8]:
         sources = np.zeros((elements, PHASES), np.uint8)

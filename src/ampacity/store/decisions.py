@@ -12,9 +12,10 @@ from ampacity.allocation import RULE, RULE_VERSION
 from ampacity.errors import Conflict
 from ampacity.forecasting import LoadForecast
 from ampacity.network import Direction, ForecastKind
-from ampacity.network.batches import rows_of, runs
+from ampacity.network.batches import runs
 from ampacity.ports import NOTHING_TOLD, AwayGroups, CapacityTable, Floats, GridVersion, Ints, JsonObject, Steps
 from ampacity.store.marked_quarters import packed_quarters
+from ampacity.store.numbers import rows_taken
 from ampacity.store.pool import Connection
 from ampacity.store.sql import sql
 
@@ -222,18 +223,6 @@ def _lay(row: asyncpg.Record, numbers: Ints, table: CapacityTable) -> None:
     if source.start < source.stop:
         table.capacity_w[rows, target] = np.frombuffer(row["capacity_w"], _FLOAT).reshape(shape)[taken, source]
         table.bound_by[rows, target] = np.frombuffer(row["bound_by"], _INT).reshape(shape)[taken, source]
-
-
-def rows_taken(numbers: Ints, first_no: int, subjects: int) -> tuple[slice, slice | Ints]:
-    """Which rows of a table of these subjects, numbers ascending, a stored block fills, and with which of its own."""
-    start, stop = np.searchsorted(numbers, (first_no, first_no + subjects)).tolist()
-    return slice(start, stop), rows_of(numbers[start:stop] - first_no)
-
-
-def as_runs(numbers: Ints) -> tuple[list[int], list[int]]:
-    """Ascending numbers as runs of neighbours: the first of each, and the one behind its last."""
-    found = list(runs(numbers))
-    return [first for first, _ in found], [first + where.stop - where.start for first, where in found]
 
 
 def _row_blocks(numbers: Ints) -> list[tuple[int, slice]]:

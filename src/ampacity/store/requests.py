@@ -23,7 +23,9 @@ from ampacity.ports import (
     Steps,
     WaitingRequest,
 )
-from ampacity.store.decisions import PostgresDecision, as_runs, join_capacities, open_decision, rows_taken
+from ampacity.store.decisions import PostgresDecision, join_capacities, open_decision
+from ampacity.store.headroom import read_headroom
+from ampacity.store.numbers import as_runs
 from ampacity.store.pool import Connection, Pool
 from ampacity.store.sql import sql
 from ampacity.timegrid import Window, quarter_at
@@ -184,16 +186,7 @@ class PostgresGate:
     async def headroom(
         self, direction: Direction, made_before: datetime, elements: Ints | None = None
     ) -> tuple[Window, Floats] | None:
-        of = (None, None) if elements is None else as_runs(elements)
-        rows = await self._connection.fetch(sql("newest_headroom_blocks"), made_before, direction.value, *of)
-        if not rows:
-            return None
-        blocks = [np.frombuffer(r["headroom_w"], _FLOAT).reshape(r["subjects"], PHASES, r["steps"]) for r in rows]
-        if elements is not None:
-            blocks = [
-                b[rows_taken(elements, r["first_no"], r["subjects"])[1]] for r, b in zip(rows, blocks, strict=True)
-            ]
-        return Window(rows[0]["first_quarter"], rows[0]["steps"]), np.concatenate(blocks)
+        return await read_headroom(self._connection, direction.value, made_before, elements)
 
     async def fallback_headroom(self, direction: Direction, made_before: datetime) -> tuple[Steps, Floats] | None:
         rows = await self._connection.fetch(sql("newest_fallback_headroom"), made_before, f"fallback_{direction.value}")
