@@ -1,7 +1,8 @@
 """One publication cycle: settle, forecast, headroom, allocate, decide and record; sending follows from the outbox."""
 
 import asyncio
-from contextlib import aclosing
+from collections.abc import AsyncIterator
+from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from uuid import UUID, uuid4
@@ -17,7 +18,7 @@ from ampacity.operations.bases import Bases
 from ampacity.operations.engine import LocalEngine
 from ampacity.operations.forecast import forecasts
 from ampacity.operations.forecast_plan import Plan, make_plan
-from ampacity.operations.help_out import Helper, help_out
+from ampacity.operations.help_out import SIGNS_OF_LIFE, Helper, help_out
 from ampacity.operations.lapse import lapsing
 from ampacity.operations.lend import needed
 from ampacity.operations.offer import Offer
@@ -81,13 +82,31 @@ async def run_cycle(
             raise NotReady(f"the cycle of {slot.isoformat()} is being decided by another server")
         return decided
     try:
-        await _decide_slot(slot, holder=holder, ports=ports, forecast=forecast, cycle=cycle)
+        async with _held(slot, holder, ports.cycles, cycle):
+            await _decide_slot(slot, holder=holder, ports=ports, forecast=forecast, cycle=cycle)
     except BaseException:
         await asyncio.shield(ports.cycles.release_cycle(slot, holder))
         raise
     record = await ports.cycles.decided_cycle(slot)
     assert record is not None
     return record
+
+
+@asynccontextmanager
+async def _held(slot: datetime, holder: UUID, cycles: CycleStore, settings: CycleSettings) -> AsyncIterator[None]:
+    """Hold a claimed slot while the block runs."""
+
+    async def renew() -> None:
+        while True:
+            await asyncio.sleep(settings.lease_s / SIGNS_OF_LIFE)
+            await cycles.renew_cycle(slot, holder, settings.lease)
+
+    renewing = asyncio.create_task(renew())
+    try:
+        yield
+    finally:
+        renewing.cancel()
+        await asyncio.gather(renewing, return_exceptions=True)
 
 
 async def _decide_slot(
@@ -116,7 +135,6 @@ async def _decide_slot(
             )  # fmt: skip
             async with aclosing(blocks):
                 async for block in blocks:
-                    await ports.cycles.renew_cycle(slot, holder, cycle.lease)
                     tally.add(block, plan.limit_w[block.elements.start : block.elements.stop])
                     await decider.keep(block, kept_levels(forecast, slot))
                     for batch, outlook in gathered.add(block.room):

@@ -47,8 +47,8 @@ class CycleSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     """Give the watts that rounding down leaves, one each, to the largest remainders instead of to nobody."""
     lapse_quarters: int = 2
     """A grant ends of which less than half was used in so many measured quarters, one after the other; 0: none does."""
-    lease_s: float = 120.0
-    """How long a server may work on a cycle before another one takes it over [s]."""
+    lease_s: float = 30.0
+    """After so long without a sign of life from the server that decides a cycle another one takes it over [s]."""
     block_lease_s: float = 15.0
     """Blocks of a server that helps with a cycle are made by another one after so long without a sign of life [s]."""
 
