@@ -34,6 +34,7 @@ from ampacity.timegrid import QUARTER, QUARTERS_PER_DAY, Window, quarter_at
 HISTORY_DAYS = 56
 USUAL_CYCLES = 3
 HOMES_PER_CABLE = 10
+BENCH_SECRET = "bench " * 8  # of a database that is dropped at the end
 CABLES_PER_TRANSFORMER = 9
 
 Progress = Callable[[int, int], None]
@@ -175,7 +176,7 @@ async def _first(dsn: str, at: datetime, settings: Settings, address: str) -> _C
     pool = await connect(dsn)
     try:
         async with open_engine(address) as engine:
-            return await measure(at, _ports(pool, engine), settings)
+            return await measure(at, ports_of(pool, engine), settings)
     finally:
         await pool.close()
 
@@ -193,15 +194,15 @@ async def _usual_cycles(
 ) -> tuple[list[_Cycle], Sent | None, float]:
     pool = await connect(dsn)
     try:
-        ports = _ports(pool, engine)
+        ports = ports_of(pool, engine)
         cycles: list[_Cycle] = []
-        first_sent, first_s = await _deliver(pool, sink_port)
+        first_sent, first_s = await deliver(pool, sink_port)
         usual_sent = usual_s = bases_s = 0.0
         for k in range(1, 2 + USUAL_CYCLES):
-            await _new_readings(ports.grid, at + (k - 1) * QUARTER)
+            await new_readings(ports.grid, at + (k - 1) * QUARTER)
             cycles.append(await measure(at + k * QUARTER, ports, settings))
             bases_s += await _prepare_bases(at + k * QUARTER, ports, settings)
-            count, seconds = await _deliver(pool, sink_port)
+            count, seconds = await deliver(pool, sink_port)
             usual_sent, usual_s = usual_sent + count, usual_s + seconds
         if sink_port is None:
             return cycles, None, bases_s
@@ -216,11 +217,11 @@ async def _usual_cycles(
         await pool.close()
 
 
-async def _deliver(pool: Pool, sink_port: int | None) -> tuple[int, float]:
+async def deliver(pool: Pool, sink_port: int | None) -> tuple[int, float]:
     """Send all that waits through the outbox; gives how many messages, and the seconds."""
     if sink_port is None:
         return 0, 0.0
-    settings = OscpSettings(trusted_hosts=("127.0.0.1",), secret_key="bench " * 8)
+    settings = OscpSettings(trusted_hosts=("127.0.0.1",), secret_key=BENCH_SECRET)
     peering = build_peering(pool, settings, public_url="http://127.0.0.1:1", clock=wall_clock)
     await connect_bench_peers(pool, f"http://127.0.0.1:{sink_port}", peering.desk.tokens.seal("bench"))
     begun = time.perf_counter()
@@ -245,7 +246,7 @@ async def _prepare_bases(at: datetime, ports: CyclePorts, settings: Settings) ->
     return time.perf_counter() - begun if made else 0.0
 
 
-async def _new_readings(grid: GridStore, start: datetime) -> None:
+async def new_readings(grid: GridStore, start: datetime) -> None:
     """Measurements of a quarter as they come in live: those of a week before."""
     elements = len((await grid.network()).elements)
     new, old = Window(quarter_at(start), 1), Window(quarter_at(start) - 7 * QUARTERS_PER_DAY, 1)
@@ -255,7 +256,7 @@ async def _new_readings(grid: GridStore, start: datetime) -> None:
         await grid.measure("element", first, new, load_w, start + QUARTER)
 
 
-def _ports(pool: Pool, engine: Engine) -> CyclePorts:
+def ports_of(pool: Pool, engine: Engine) -> CyclePorts:
     return CyclePorts(
         grid=PostgresGrid(pool),
         cycles=PostgresCycles(pool),

@@ -1,6 +1,7 @@
 """How connections are taken: a request's head has to be there in time and in bounds, which uvicorn leaves open."""
 
 import asyncio
+import socket
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
@@ -66,3 +67,11 @@ class _PatientProtocol(HttpToolsProtocol):
             % (status, len(message), message)
         )
         self.transport.close()
+
+
+def free_port(host: str) -> int:
+    """A port on which nobody listens now."""
+    with socket.socket() as probe:
+        probe.bind((host, 0))
+        found: int = probe.getsockname()[1]
+        return found

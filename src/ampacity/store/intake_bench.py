@@ -1,5 +1,7 @@
 """What the benchmark of the intake needs in its own database."""
 
+from datetime import datetime
+
 from ampacity.store.pool import Pool
 from ampacity.store.sql import sql
 
@@ -35,3 +37,19 @@ async def add_bench_elements(pool: Pool, elements: int) -> None:
     """So many cables."""
     await pool.execute(sql("add_bench_fleet"), elements)
     await pool.execute(sql("add_bench_fleet_versions"), elements)
+
+
+async def give_bench_token(pool: Pool, provider_no: int, token_hash: bytes) -> None:
+    """A token with which a provider may call."""
+    await pool.execute(sql("give_bench_token"), provider_no, token_hash)
+
+
+async def answer_times(pool: Pool) -> list[float]:
+    """Of each answered request, the seconds from when it was durable to when its answer had been sent."""
+    return [r["took_s"] for r in await pool.fetch(sql("bench_answer_times"))]
+
+
+async def decided_ago(pool: Pool, slot: datetime) -> float | None:
+    """How long ago [s] a cycle was decided; None: it is not."""
+    ago_s: float | None = await pool.fetchval(sql("bench_decided_ago"), slot)
+    return ago_s

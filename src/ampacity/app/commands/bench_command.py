@@ -14,6 +14,7 @@ from ampacity.app.bench_dso import prepare_dso
 from ampacity.app.bench_forecast import bench_forecast
 from ampacity.app.bench_intake import bench_intake
 from ampacity.app.bench_measurements import bench_measurements
+from ampacity.app.bench_requests import RequestFigures, bench_requests
 from ampacity.app.bench_send import bench_send
 from ampacity.app.commands.options import AsJson, Config, EngineAddress, run_until_stopped, settings_of
 from ampacity.app.engine import LOCAL
@@ -103,6 +104,29 @@ def bench_readings(
     Console().print(table)
 
 
+@bench.command("requests")
+def bench_negotiation(
+    elements: Annotated[int, typer.Option("--elements", min=1, help="How many cables.")] = 10_000,
+    per_s: Annotated[float, typer.Option("--rate", min=0.1, help="Requests a second.")] = 200.0,
+    seconds: Annotated[float, typer.Option("--seconds", min=1, help="How long they are sent.")] = 60.0,
+    config: Config = None,
+    as_json: AsJson = False,
+) -> None:
+    """Requests for capacity, taken and answered by a server that decides a whole operator's cycle meanwhile."""
+    settings = settings_of(config)
+    with database(settings) as dsn:
+        result = run_until_stopped(_bench_requests(dsn, settings, DsoPlan(cables=elements), per_s, seconds))
+    if as_json:
+        print(msgspec.json.encode(result).decode())  # noqa: T201
+        return
+    table = Table("", "middle", "99 %", title=f"{result.requests} requests, {result.groups} groups")
+    table.add_row("to the 204 [ms]", f"{result.taken_p50_ms:.1f}", f"{result.taken_p99_ms:.1f}")
+    table.add_row("to the answer [s]", f"{result.answered_p50_s:.2f}", f"{result.answered_p99_s:.2f}")
+    console = Console(highlight=False)
+    console.print(table)
+    console.print(f"not answered: {result.unanswered}; the cycle beside them was decided after {result.cycle_s:.1f} s")
+
+
 @bench.command("send")
 def bench_sending(
     messages: Annotated[int, typer.Option("--messages", min=10, help="How many, over http and over https.")] = 5000,
@@ -118,6 +142,16 @@ def bench_sending(
         figures = (r.ours_per_s, r.ours_cpu_us, r.httpx_per_s, r.httpx_cpu_us)
         table.add_row(r.scheme, *(f"{f:.0f}" for f in figures), f"{r.ratio:.1f}")
     Console().print(table)
+
+
+async def _bench_requests(dsn: str, settings: Settings, plan: DsoPlan, per_s: float, seconds: float) -> RequestFigures:
+    async with scratch_database(dsn) as scratch:
+        with bar() as progress:
+            task = progress.add_task("prepare", total=plan.cables)
+            return await bench_requests(
+                scratch, plan, settings, lambda done, total: progress.update(task, completed=done, total=total),
+                per_s=per_s, seconds=seconds,
+            )  # fmt: skip
 
 
 async def _bench_cycle(

@@ -1,7 +1,6 @@
 """`ampacity demo`."""
 
 import logging
-import socket
 from contextlib import AbstractAsyncContextManager
 from datetime import datetime
 from pathlib import Path
@@ -16,6 +15,7 @@ from ampacity.app.clock import DataClock
 from ampacity.app.commands.options import At, Config, run_until_stopped, settings_of
 from ampacity.app.demo.inputs import DemoInput, demo_input, live_begin
 from ampacity.app.demo.run import Demo
+from ampacity.app.listening import free_port
 from ampacity.app.logs import log_to_stderr
 from ampacity.app.progress import file_progress
 from ampacity.app.scratch_database import named_database, scratch_database
@@ -90,18 +90,11 @@ def _synthetic(plan: DistrictPlan, at: datetime | None) -> DemoInput:
 def _demo_settings(settings: Settings, port: int | None) -> Settings:
     """On the loopback, whose addresses may be called."""
     host = "127.0.0.1"
-    server = msgspec.structs.replace(settings.server, host=host, port=port or _free_port(host), public_url="")
+    server = msgspec.structs.replace(settings.server, host=host, port=port or free_port(host), public_url="")
     hosts = tuple(sorted({*settings.oscp.trusted_hosts, host}))
     oscp = msgspec.structs.replace(settings.oscp, trusted_hosts=hosts, heartbeat_interval_s=2.0)
     console = msgspec.structs.replace(settings.console, secure_cookies=False)  # http, on this machine alone
     return msgspec.structs.replace(settings, server=server, oscp=oscp, console=console)
-
-
-def _free_port(host: str) -> int:
-    with socket.socket() as probe:
-        probe.bind((host, 0))
-        found: int = probe.getsockname()[1]
-        return found
 
 
 def _database(dsn: str, chosen: DemoInput, *, once: bool, fresh: bool) -> AbstractAsyncContextManager[str]:

@@ -37,3 +37,19 @@ select no, 'cable-' || no from generate_series(0, $1::int - 1) as no;
 -- name: add_bench_fleet_versions
 insert into element_version (element_no, version, kind, nominal_voltage_v, rated_current_a, phases, name)
 select no, 1, 'cable', 400, 250, '123', '' from generate_series(0, $1::int - 1) as no;
+
+-- name: give_bench_token
+insert into peer_token (token_hash, provider_no, purpose, issued_at) values ($2, $1, 'active', now());
+
+-- name: bench_answer_times
+-- Seconds from when a request was durable to when the forecast that answers it had been sent.
+select extract(epoch from min(o.sent_at) - r.recorded_at)::double precision as took_s
+from capacity_request r
+join outbound_forecast o on o.correlation_id = r.request_id and o.sent_at is not null
+group by r.request_no, r.recorded_at;
+
+-- name: bench_decided_ago
+select extract(epoch from clock_timestamp() - d.recorded_at)::double precision
+from cycle
+join decision d using (decision_id)
+where cycle.slot = $1;
