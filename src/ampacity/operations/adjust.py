@@ -155,11 +155,13 @@ def _is_small(
 
 
 async def _write(writer: TreeWriter, decided: DecidedBatch, due: Collection[int], now: datetime) -> None:
+    outcomes = []
     for i, request in enumerate(decided.batch):
         outcome = _outcome(decided, i, request)
         if request.request_no not in due:
             outcome = replace(outcome, detail={**outcome.detail, "instant_w": _gained_w(decided, i, request)})
-        await writer.outcome(outcome, now)
+        outcomes.append(outcome)
+    await writer.outcomes(outcomes, now)
     await _reserve(writer, decided, now)
     await writer.capacities(decided.table, decided.groups)
     await _answer(writer, decided.batch)
@@ -253,8 +255,7 @@ async def _refuse(
     """Refuse a batch without sharing anything out: each is told again what holds."""
     async with gate.decide(now, {"order": rules.order.value}) as writer:
         await writer.rests_on(version)
-        for request in batch:
-            await writer.outcome(_refusal(request, reasons[request.request_no]), now)
+        await writer.outcomes([_refusal(request, reasons[request.request_no]) for request in batch], now)
         if table is not None:
             groups = [r.group_no for r in batch]
             same = CapacityTable(
@@ -278,6 +279,5 @@ def _refusal(request: WaitingRequest, reason: str) -> RequestOutcome:
 
 
 async def _answer(writer: TreeWriter, batch: Sequence[WaitingRequest]) -> None:
-    for request in batch:
-        for request_id in (request.request_id, *request.repeats):
-            await writer.send(request.kind, [request.group_no], correlation_id=request_id)
+    answers = [(r.group_no, request_id) for r in batch for request_id in (r.request_id, *r.repeats)]
+    await writer.answer(batch[0].kind, answers)

@@ -82,9 +82,10 @@ class TreeWriter:
     async def rests_on(self, grid: GridVersion) -> None:
         await self._writer.rests_on(grid)
 
-    async def outcome(self, outcome: RequestOutcome, at: datetime) -> None:
-        request = replace(outcome.request, group_no=self._whole([outcome.request.group_no])[0])
-        await self._writer.outcome(replace(outcome, request=request), at)
+    async def outcomes(self, outcomes: Sequence[RequestOutcome], at: datetime) -> None:
+        numbers = self._whole([o.request.group_no for o in outcomes])
+        whole = [replace(o, request=replace(o.request, group_no=no)) for o, no in zip(outcomes, numbers, strict=True)]
+        await self._writer.outcomes(whole, at)
 
     async def reserve(
         self, direction: Direction, window: Window, room_w: Floats, given_w: Floats, at: datetime
@@ -96,8 +97,13 @@ class TreeWriter:
         """Store capacities of these groups; what bound them has its number in the whole grid."""
         await self._writer.capacities(table, self._whole(groups))
 
-    async def send(self, kind: ForecastKind, groups: Sequence[int], correlation_id: str | None = None) -> None:
-        await self._writer.send(kind, self._whole(groups), correlation_id)
+    async def send(self, kind: ForecastKind, groups: Sequence[int]) -> None:
+        await self._writer.send(kind, self._whole(groups))
+
+    async def answer(self, kind: ForecastKind, answers: Sequence[tuple[int, str]]) -> None:
+        """As of a `RequestWriter`."""
+        numbers = self._whole([g for g, _ in answers])
+        await self._writer.answer(kind, list(zip(numbers, [request_id for _, request_id in answers], strict=True)))
 
     async def finish(self, summary: JsonObject) -> None:
         await self._writer.finish(summary, {})

@@ -107,7 +107,11 @@ class RequestOutcome:
 class RequestWriter(DecisionWriter, Protocol):
     """Writes a decision on requests."""
 
-    async def outcome(self, outcome: RequestOutcome, at: datetime) -> None: ...
+    async def outcomes(self, outcomes: Sequence[RequestOutcome], at: datetime) -> None: ...
+
+    async def answer(self, kind: ForecastKind, answers: Sequence[tuple[int, str]]) -> None:
+        """Send to groups what they hold now, each time as the answer to a message."""
+        ...
 
     async def reserve(
         self, direction: Direction, window: Window, room_w: Floats, given_w: Floats, at: datetime, elements: Ints

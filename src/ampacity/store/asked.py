@@ -25,28 +25,25 @@ class AskedStore:
         return [connection_of(row) for row in await self._pool.fetch(sql("connections_of_provider"), provider_no)]
 
     async def add_request(self, provider_no: int, request: CapacityRequest, at: datetime) -> int | None:
-        async with self._pool.acquire() as connection, connection.transaction():
-            if await _is_repeated(connection, "request_by_id", provider_no, request.request_id, request.content_hash):
-                return None
-            known_no = await connection.fetchval(
-                sql("same_request_lately"), provider_no, request.group_id, request.kind, request.content_hash
-            )
-            if known_no is not None:
-                await _ask_again(connection, provider_no, request, known_no)
-                return None
-            request_no: int | None = await connection.fetchval(
-                sql("add_request"), provider_no, request.group_id, request.kind, request.request_id,
-                request.content_hash, at, request.first_quarter, len(request.wanted_w),
-                request.wanted_w.astype("<f4").tobytes(),
-            )  # fmt: skip
-            if request_no is not None:
-                await connection.execute(sql("add_request_received"), request_no, at)
+        taken = await self._pool.fetchrow(
+            sql("take_request"), provider_no, request.group_id, request.kind, request.request_id,
+            request.content_hash, at, request.first_quarter, len(request.wanted_w),
+            request.wanted_w.astype("<f4").tobytes(),
+        )  # fmt: skip
+        request_no: int | None = taken["request_no"]
+        if request_no is not None or _is_known(taken["known_hash"], request.request_id, request.content_hash):
             return request_no
+        if taken["asked_lately"] is not None:
+            async with self._pool.acquire() as connection, connection.transaction():
+                await _ask_again(connection, provider_no, request, taken["asked_lately"])
+            return None
+        # the same id came over another connection at the same moment
+        return await self.add_request(provider_no, request, at)
 
     async def add_complaint(self, provider_no: int, complaint: Complaint, at: datetime) -> bool:
         async with self._pool.acquire() as connection, connection.transaction():
-            known = "complaint_by_id"
-            if await _is_repeated(connection, known, provider_no, complaint.request_id, complaint.content_hash):
+            known = await connection.fetchval(sql("complaint_by_id"), provider_no, complaint.request_id)
+            if _is_known(known, complaint.request_id, complaint.content_hash):
                 return False
             error_no = await connection.fetchval(
                 sql("add_complaint"), provider_no, complaint.request_id, complaint.content_hash,
@@ -65,10 +62,8 @@ async def _ask_again(connection: asyncpg.Connection, provider_no: int, request: 
         await connection.execute(sql("answer_repeat"), known_no, request.request_id)
 
 
-async def _is_repeated(
-    connection: asyncpg.Connection, statement: str, provider_no: int, request_id: str, content_hash: bytes
-) -> bool:
-    known = await connection.fetchval(sql(statement), provider_no, request_id)
+def _is_known(known: bytes | None, request_id: str, content_hash: bytes) -> bool:
+    """Whether a message with this id came before; raises where its content was another."""
     if known is None:
         return False
     if known != content_hash:

@@ -133,11 +133,15 @@ class PostgresDecision:
         await self._connection.copy_records_to_table("allocation_block", records=records, columns=ALLOCATION_COLUMNS)
 
     async def send(self, kind: ForecastKind, groups: Sequence[int], correlation_id: str | None = None) -> int:
-        until = self._until[kind]
+        return await self.send_each(kind, [(g, correlation_id) for g in groups])
+
+    async def send_each(self, kind: ForecastKind, messages: Sequence[tuple[int, str | None]]) -> int:
+        """Send to groups what they hold now, each with the id of the message that it answers, or none."""
+        until, groups = self._until[kind], [g for g, _ in messages]
         if unknown := [g for g in groups if g not in self.owners]:
             found = await self._connection.fetch(sql("group_owners"), unknown)
             self.owners.update((r["group_no"], r["provider_no"]) for r in found)
-        records = [(self.decision_id, kind.value, self.owners[g], g, correlation_id, until) for g in groups]
+        records = [(self.decision_id, kind.value, self.owners[g], g, answers, until) for g, answers in messages]
         columns = ["decision_id", "kind", "provider_no", "group_no", "correlation_id", "until_quarter"]
         await self._connection.copy_records_to_table("outbound_forecast", records=records, columns=columns)
         return len(records)

@@ -20,7 +20,12 @@ async def connect(dsn: str, *, max_size: int = 10) -> Pool:
     """
     try:
         pool: Pool = await asyncpg.create_pool(
-            dsn, min_size=1, max_size=max_size, init=_prepare, server_settings={"timezone": "UTC", "jit": "off"}
+            dsn,
+            min_size=1,
+            max_size=max_size,
+            init=_prepare,
+            reset=_clear,
+            server_settings={"timezone": "UTC", "jit": "off"},
         )
     except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as failed:
         raise NotReady(f"the database does not answer: {type(failed).__name__}") from failed
@@ -31,6 +36,12 @@ async def _prepare(connection: Connection) -> None:
     await connection.set_type_codec(
         "jsonb", schema="pg_catalog", encoder=_encode_jsonb, decoder=_decode_jsonb, format="binary"
     )
+
+
+async def _clear(connection: Connection) -> None:
+    """What is lent out leaves nothing in its session but, at worst, a transaction: a round trip less each time."""
+    if connection.is_in_transaction():
+        await connection.reset()
 
 
 def _encode_jsonb(value: object) -> bytes:

@@ -32,6 +32,7 @@ from ampacity.timegrid import Window, quarter_at
 
 _FLOAT = np.dtype("<f4")
 _LEAST_W = 1e-3  # smaller changes are those of floats
+_EVENT_COLUMNS = ["request_no", "step", "at", "decision_id", "reason", "detail"]
 _OUTCOME_COLUMNS = [
     "request_no", "is_return", "decision_id", "group_no", "kind", "first_quarter", "quarters", "held_w",
 ]  # fmt: skip
@@ -265,18 +266,19 @@ class PostgresRequestDecision(PostgresDecision):
         except asyncpg.CheckViolationError as exceeded:
             raise Conflict("grants would exceed headroom: it was given to others meanwhile") from exceeded
 
-    async def outcome(self, outcome: RequestOutcome, at: datetime) -> None:
-        request = outcome.request
-        await self._connection.execute(
-            sql("add_request_event"),
-            request.request_no, outcome.step, at, self.decision_id, outcome.reason, outcome.detail,
-        )  # fmt: skip
+    async def outcomes(self, outcomes: Sequence[RequestOutcome], at: datetime) -> None:
+        events = [(o.request.request_no, o.step, at, self.decision_id, o.reason, o.detail) for o in outcomes]
+        await self._connection.copy_records_to_table("request_event", records=events, columns=_EVENT_COLUMNS)
         records = [
             (
-                request.request_no, is_return, self.decision_id, request.group_no, request.kind.value,
-                outcome.first_quarter, len(held_w), np.ascontiguousarray(held_w, _FLOAT).tobytes(),
+                o.request.request_no, is_return, self.decision_id, o.request.group_no, o.request.kind.value,
+                o.first_quarter, len(held_w), np.ascontiguousarray(held_w, _FLOAT).tobytes(),
             )
-            for is_return, held_w in ((False, outcome.granted_w), (True, outcome.returned_w))
+            for o in outcomes
+            for is_return, held_w in ((False, o.granted_w), (True, o.returned_w))
             if not np.isnan(held_w).all()
         ]  # fmt: skip
         await self._connection.copy_records_to_table("request_outcome", records=records, columns=_OUTCOME_COLUMNS)
+
+    async def answer(self, kind: ForecastKind, answers: Sequence[tuple[int, str]]) -> None:
+        await self.send_each(kind, answers)

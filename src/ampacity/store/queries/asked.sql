@@ -35,25 +35,38 @@ cross join lateral (
 where c.provider_no = $1
 order by g.group_no;
 
--- name: request_by_id
-select content_hash from capacity_request where provider_no = $1 and request_id = $2
-union all
-select content_hash from request_repeat where provider_no = $1 and request_id = $2
-limit 1;
-
--- name: same_request_lately
--- A peer that renews the id of a message which it repeats means the same request, unless it asked for something
--- else in between.
-select newest.request_no
-from (
+-- name: take_request
+-- A request with its first step, in one statement; what is known of it already, where it is: the content of a message
+-- with its id ($4), and the request that it asks for anew.
+with known as (
+    select content_hash from capacity_request where provider_no = $1 and request_id = $4
+    union all
+    select content_hash from request_repeat where provider_no = $1 and request_id = $4
+    limit 1
+), newest as (
     select r.request_no, r.content_hash, r.recorded_at
     from capacity_request r
     join capacity_group g using (group_no)
     where r.provider_no = $1 and g.group_id = $2 and r.kind = $3
     order by r.request_no desc
     limit 1
-) as newest
-where newest.content_hash = $4 and newest.recorded_at > now() - interval '10 minutes';
+), lately as (
+    -- A peer that renews the id of a message which it repeats means the same request, unless it asked for something
+    -- else in between.
+    select request_no from newest where content_hash = $5 and recorded_at > now() - interval '10 minutes'
+), added as (
+    insert into capacity_request
+        (provider_no, group_no, kind, request_id, content_hash, received_at, first_quarter, quarters, wanted_w)
+    select $1, g.group_no, $3, $4, $5, $6, $7, $8, $9
+    from capacity_group g
+    where g.group_id = $2 and not exists (select from known) and not exists (select from lately)
+    on conflict (provider_no, request_id) do nothing
+    returning request_no
+), received as (
+    insert into request_event (request_no, step, at) select request_no, 'received', $6 from added
+)
+select (select content_hash from known) as known_hash, (select request_no from lately) as asked_lately,
+    (select request_no from added) as request_no;
 
 -- name: add_request_repeat
 insert into request_repeat (provider_no, request_id, content_hash, request_no)
@@ -78,19 +91,6 @@ where r.request_no = $1
         select from request_event e
         where e.request_no = r.request_no and e.step in ('granted', 'partly', 'refused', 'returned')
     );
-
--- name: add_request
-insert into capacity_request
-    (provider_no, group_no, kind, request_id, content_hash, received_at, first_quarter, quarters, wanted_w)
-select $1, g.group_no, $3, $4, $5, $6, $7, $8, $9
-from capacity_group g
-where g.group_id = $2
-on conflict (provider_no, request_id) do nothing
-returning request_no;
-
--- name: add_request_received
-insert into request_event (request_no, step, at)
-values ($1, 'received', $2);
 
 -- name: complaint_by_id
 select content_hash from compliance_error where provider_no = $1 and request_id = $2;
