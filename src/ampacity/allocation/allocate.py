@@ -70,14 +70,12 @@ def allocate(
         np.asarray(phase_share, float), np.asarray(weight, float), np.asarray(floor_w), np.asarray(cap_w),
     )  # fmt: skip
     _check(case)
-    forest, order = plant(case.parent)
-    position = np.empty_like(order)
-    position[order] = np.arange(len(order))
+    ground = _ground(case)
     shape = case.cap_w.shape
     result = Allocation(np.zeros(shape), np.full(shape, -1, np.int32), np.full(shape, -1, np.int8), np.zeros(shape))
 
     def work(quarters: slice) -> None:
-        _allocate_quarters(case, forest, order, position, quarters, result)
+        _allocate_quarters(case, ground, quarters, result)
 
     if result.allocated_w.size == 0:
         return result
@@ -144,38 +142,87 @@ def _pieces(shape: tuple[int, ...], workers: int) -> Iterator[slice]:
     return (slice(t, min(t + run, quarters)) for t in range(0, quarters, run))
 
 
-def _allocate_quarters(
-    case: _Case, forest: Forest, order: Ints, position: Ints, quarters: slice, result: Allocation
-) -> None:
+@dataclass(frozen=True, slots=True)
+class _Ground:
+    """Where there is something to share: elements with groups behind them; in each tree one position for the others.
+
+    The others stop nobody; but a tree's largest headroom sets the steps in which its sums are taken.
+    """
+
+    forest: Forest
+    element: Ints  # (N,) which element stands at each position
+    group: Ints  # (G',) groups with a weight, by their position
+    at: Ints  # (G',) that position
+    others: Ints  # elements without a group, tree by tree
+    first_other: Ints  # where each tree's begin in `others`
+    stands_for: Ints  # position that stands for them, of each of these trees
+
+
+def _ground(case: _Case) -> _Ground:
+    forest, order = plant(case.parent)
+    position = np.empty_like(order)
+    position[order] = np.arange(len(order))
+    group = np.flatnonzero(case.weight > 0)
+    group = group[np.argsort(position[case.element[group]], kind="stable")]
+    used = np.zeros(forest.size, bool)
+    used[position[case.element[group]]] = True
+    for level in reversed(forest.levels_down()):
+        used[forest.parent[level][used[level]]] = True
+    others = np.flatnonzero(~used & used[forest.root])
+    others = others[np.argsort(forest.root[others], kind="stable")]
+    first_other = np.flatnonzero(np.diff(forest.root[others], prepend=-1))
+    kept = used.copy()
+    kept[others[first_other]] = True  # a tree's first: what is upstream of it has groups behind
+    place = np.cumsum(kept) - 1
+    return _Ground(
+        forest.keep(kept), order[kept], group, place[position[case.element[group]]],
+        order[others], first_other, place[others[first_other]],
+    )  # fmt: skip
+
+
+def _room(case: _Case, ground: _Ground, quarters: slice) -> Floats:
+    """What each position may carry [W], (N, P, T); what is not known is nothing."""
+    headroom_w = case.headroom_w[ground.element, :, quarters].astype(float)
+    if ground.others.size:
+        largest_w = np.fmax.reduceat(case.headroom_w[ground.others, :, quarters], ground.first_other, axis=0)
+        headroom_w[ground.stands_for] = largest_w
+    known_w: Floats = np.nan_to_num(headroom_w, nan=0.0, neginf=0.0)
+    return known_w
+
+
+def _allocate_quarters(case: _Case, ground: _Ground, quarters: slice, result: Allocation) -> None:
     """Fill some quarters, each as a copy of the forest beside the others, and write them into the result."""
     count = quarters.stop - quarters.start
-    copies, original, copy = repeated(forest, count)
-    room = np.nan_to_num(case.headroom_w[:, :, quarters].astype(float), nan=0.0, neginf=0.0)
-    headroom_w = np.ascontiguousarray(room.transpose(1, 2, 0)[:, copy, order[original]])
-    group = np.flatnonzero(case.weight > 0)
-    group = group[
-        np.argsort(position[case.element[group]], kind="stable")
-    ]  # neighbours in memory are neighbours in the grid
-    at = placed(forest, *_outer(position[case.element[group]], count), count)
-    member = np.repeat(group, count)
-    share = case.phase_share[member].T
-    cap_w = case.cap_w[group, quarters].astype(float).ravel()
-    floor_w = np.minimum(case.floor_w[group, quarters].astype(float).ravel(), cap_w)
-    users = Users(at, share, case.weight[member], floor_w)
+    copies, original, copy = repeated(ground.forest, count)
+    headroom_w = np.ascontiguousarray(_room(case, ground, quarters).transpose(1, 2, 0)[:, copy, original])
+    row, quarter = _side_by_side(ground, count)
+    group = ground.group[row]
+    at = placed(ground.forest, ground.at[row], quarter, count)
+    quarter += quarters.start
+    share = case.phase_share[group].T
+    cap_w = case.cap_w[group, quarter].astype(float)
+    floor_w = np.minimum(case.floor_w[group, quarter].astype(float), cap_w)
+    users = Users(at, share, case.weight[group], floor_w)
     firm = fill(copies, headroom_w, users) if floor_w.any() else _nothing(headroom_w, len(at))
     flexible = fill(copies, firm.left_w, replace(users, cap_w=cap_w - firm.taken_w))
     stopped = np.where(firm.stopped_at >= 0, firm.stopped_at, flexible.stopped_at)
-    phase, place = np.divmod(stopped, copies.size)
+    phase, place = np.divmod(stopped, max(copies.size, 1))
     own = stopped < 0
     taken_w = np.where(own, cap_w, np.minimum(firm.taken_w + flexible.taken_w, cap_w))
-    result.allocated_w[group, quarters] = taken_w.reshape(-1, count)
-    result.level[group, quarters] = (flexible.taken_w / case.weight[member]).reshape(-1, count)
-    result.bound_by[group, quarters] = np.where(own, -1, order[original[place]]).reshape(-1, count)
-    result.bound_phase[group, quarters] = np.where(own, -1, phase).reshape(-1, count)
+    result.allocated_w[group, quarter] = taken_w
+    result.level[group, quarter] = flexible.taken_w / users.weight
+    result.bound_by[group, quarter] = np.where(own, -1, ground.element[original[place]])
+    result.bound_phase[group, quarter] = np.where(own, -1, phase)
 
 
-def _outer(position: Ints, count: int) -> tuple[Ints, Ints]:
-    return np.repeat(position, count), np.tile(np.arange(count), len(position))
+def _side_by_side(ground: _Ground, count: int) -> tuple[Ints, Ints]:
+    """Groups and quarters in the order of the positions of their copies: level by level, quarter by quarter."""
+    cuts = np.searchsorted(ground.at, ground.forest.level_start)
+    spans = list(zip(cuts[:-1].tolist(), cuts[1:].tolist(), strict=True))
+    rows = [np.tile(np.arange(a, b), count) for a, b in spans]
+    quarters = [np.repeat(np.arange(count), b - a) for a, b in spans]
+    none = np.zeros(0, np.int64)
+    return np.concatenate([none, *rows]), np.concatenate([none, *quarters])
 
 
 def _nothing(headroom_w: Floats, users: int) -> Filled:

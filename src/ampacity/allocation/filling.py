@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from ampacity.allocation.forest import Bools, Floats, Forest, Ints
+from ampacity.allocation.forest import Bools, Floats, Forest, Ints, add_up
 
 LEFT, WEIGHT, WANT, COUNT = range(4)
 _STEP_BITS = 50  # a tree's largest headroom is that many bits of steps, fewer where very many users add up
@@ -26,7 +26,7 @@ _STEP_BITS = 50  # a tree's largest headroom is that many bits of steps, fewer w
 class Users:
     """Those who are to share: M of them."""
 
-    at: Ints  # (M,) position in the forest
+    at: Ints  # (M,) position in the forest, ascending
     share: Floats  # (P, M) how much of each watt loads each phase
     weight: Floats  # (M,) above 0
     cap_w: Floats  # (M,) 0 or more, infinite where there is none
@@ -112,9 +112,7 @@ def _start(forest: Forest, headroom_w: Floats, users: Users) -> _Rising:
     loads[1] = np.ceil(want_w * power_steps[users.at])
     loads[2] = users.share > 0
     sums = np.zeros((4, phases, size), np.int64)
-    for p in range(phases):
-        for kind in range(3):
-            np.add.at(sums[kind + 1, p], users.at, loads[kind, p])
+    add_up(sums[1:].reshape(-1, size), users.at, loads.reshape(-1, len(users.at)))
     forest.climb(sums[1:])
     sums[LEFT] = np.floor(headroom_w * power_steps)
     return _Rising(
@@ -184,11 +182,10 @@ def _take_out(rising: _Rising, now: Ints, taken_w: Floats) -> None:
     share = rising.users.share[:, now]
     phases, size = rising.sums.shape[1:]
     out = np.zeros((4, phases, size), np.int64)
-    steps = np.ceil(share * (taken_w * rising.power_steps[at])).astype(np.int64)
-    for p in range(phases):
-        np.add.at(out[LEFT, p], at, steps[p])
-        for kind in range(3):
-            np.add.at(out[kind + 1, p], at, rising.loads[kind, p][now])
+    values = np.empty((4, phases, len(now)), np.int64)
+    values[LEFT] = np.ceil(share * (taken_w * rising.power_steps[at]))
+    values[1:] = rising.loads[:, :, now]
+    add_up(out.reshape(-1, size), at, values.reshape(-1, len(now)))
     rising.forest.climb(out)
     np.subtract(rising.sums, out, out=rising.sums)
 

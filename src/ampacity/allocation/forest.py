@@ -14,7 +14,7 @@ Bools = NDArray[np.bool_]
 
 @dataclass(frozen=True, slots=True)
 class Forest:
-    """Any number of trees; positions run level by level, so that a parent stands before its children."""
+    """Any number of trees; positions run level by level, and in a level the children of one parent side by side."""
 
     parent: Ints  # (N,) position of the upstream element, -1 at a root
     root: Ints  # (N,) position of the topmost element over each
@@ -32,9 +32,7 @@ class Forest:
         """Add to each position, in place, what stands below it.  `values` has shape (..., N)."""
         rows = values.reshape(-1, self.size)
         for level in reversed(self.levels_down()):
-            above = self.parent[level]
-            for row in rows:
-                np.add.at(row, above, row[level])
+            add_up(rows, self.parent[level], rows[:, level])
 
     def keep(self, wanted: Bools) -> "Forest":
         """The part of it that is wanted; what is upstream of a wanted position must be wanted too."""
@@ -47,6 +45,13 @@ class Forest:
         )
 
 
+def add_up(sums: Ints, at: Ints, values: Ints) -> None:
+    """Add values (R, M) to rows of sums (R, N), in place, at positions (M,) that ascend."""
+    if at.size:
+        for row, more in zip(sums, values, strict=True):
+            np.add.at(row, at, more)
+
+
 def plant(parent: Ints) -> tuple[Forest, Ints]:
     """The forest of a parent list, and which element (E,) stands at each of its positions.
 
@@ -57,10 +62,14 @@ def plant(parent: Ints) -> tuple[Forest, Ints]:
         raise Unsuitable(f"parent: indices run from {parent.min()} to {parent.max()}, must be -1 to {len(parent) - 1}")
     depth = _depth(parent)
     order = np.argsort(depth, kind="stable")
-    position = np.empty_like(order)
-    position[order] = np.arange(len(order))
-    up = np.where(parent[order] >= 0, position[parent[order]], -1)
     ends = np.cumsum(np.bincount(depth[order])) if len(order) else np.zeros(0, np.int64)
+    position = np.empty_like(order)
+    for start, end in zip((0, *ends[:-1].tolist()), ends.tolist(), strict=False):
+        if start:
+            level = order[start:end]
+            order[start:end] = level[np.argsort(position[parent[level]], kind="stable")]
+        position[order[start:end]] = np.arange(start, end)
+    up = np.where(parent[order] >= 0, position[parent[order]], -1)
     return Forest(up, _roots(up), (0, *(int(n) for n in ends))), order
 
 
