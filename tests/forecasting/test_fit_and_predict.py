@@ -13,10 +13,12 @@ from ampacity.forecasting import (
     ForecastSettings,
     ForecastSource,
     LoadHistory,
+    Outline,
     Weather,
     dump_model,
     fallback_band,
     fit,
+    forecast_days,
     load_model,
     predict,
     update,
@@ -71,6 +73,24 @@ def test_quantiles_never_cross(fitted, origin, risk, seed):
     assert np.isfinite(found.load_w).all()
     assert (np.diff(found.load_w, axis=0) >= 0).all()
     assert list(found.levels) == sorted(found.levels)
+
+
+@pytest.mark.parametrize("known", [True, False], ids=["weather", "no-weather"])
+def test_an_outline_is_all_that_forecasts_need_of_a_model(fitted, known):
+    load_w, weather, model = fitted
+    weather = weather if known else weather.unknown()
+    origin = DAYS * 96 + 30
+    recent, window = history(load_w, until=origin, since=origin - 15 * 96), Window(FIRST + origin, 120)
+    daily = forecast_days(model, recent, weather, window=window)
+    outline = Outline.of(model, daily)
+
+    found = predict(outline.model, recent, weather, window=window, daily=daily, outline=outline)
+
+    whole = predict(model, recent, weather, window=window, daily=daily)
+    assert found.load_w.tobytes() == whole.load_w.tobytes()
+    assert (outline.weather_free is None) == known
+    assert not outline.model.experts
+    assert outline.nbytes < 12 * 5_000 * (1 if known else 2)  # of 12 series
 
 
 def test_a_surprise_moves_the_coming_hours_and_fades(fitted):

@@ -7,7 +7,7 @@ from ampacity.forecasting.fallback import fallback_band
 from ampacity.forecasting.fitting import fit
 from ampacity.forecasting.learning import update
 from ampacity.forecasting.model import ForecastModel
-from ampacity.forecasting.predict import DailyForecast, days_of_window, forecast_days, predict
+from ampacity.forecasting.predict import DailyForecast, Outline, days_of_window, forecast_days, predict
 from ampacity.forecasting.types import (
     ForecastSettings,
     ForecastSource,
@@ -25,6 +25,7 @@ __all__ = [
     "ForecastSource",
     "LoadForecast",
     "LoadHistory",
+    "Outline",
     "Weather",
     "WeatherRows",
     "days_of_window",

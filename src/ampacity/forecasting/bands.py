@@ -32,10 +32,49 @@ BELIEVED = 8.0  # usual errors: a newest error is believed up to that size, be i
 
 
 @dataclass(frozen=True, kw_only=True)
+class Learnt:
+    """What quantiles need of all that was learnt of S series' errors; it changes once a day.  float32."""
+
+    error_size: Floats32  # (S, 96) usual size of an error of the daily forecast
+    one_step_size: Floats32  # (S, 96) and of one of the next quarter's
+    carry: Floats32  # (S, K) how much of the newest error remains
+    spread: Floats32  # (S, B, 96) size of an error by band
+    factor: Floats32  # (Q, S, B) how many of these a quantile lies from the median; 0 for the median
+
+    @classmethod
+    def of(cls, track: Track, levels: tuple[float, ...]) -> "Learnt":
+        """At some levels, ascending."""
+        one_step = smooth_hours(track.calibration.size[:, DELAY_BANDS])
+        usual = spread(track.calibration)
+        factor = np.zeros((len(levels), *usual.shape[:2]), np.float32)
+        for i, level in enumerate(levels):
+            if level != 0.5:
+                side = UPPER if level > 0.5 else LOWER
+                factor[i] = factors(track.calibration, min(level, 1 - level), side)
+        return cls(
+            error_size=error_size(track),
+            one_step_size=np.maximum(one_step, SIZE_FLOOR * one_step.mean(axis=1, keepdims=True) + 1e-6),
+            carry=carry_over(track),
+            spread=usual,
+            factor=factor,
+        )
+
+    def only(self, rows: Ints) -> "Learnt":
+        """Of some series."""
+        return Learnt(
+            error_size=self.error_size[rows],
+            one_step_size=self.one_step_size[rows],
+            carry=self.carry[rows],
+            spread=self.spread[rows],
+            factor=self.factor[:, rows],
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
 class View:
     """A chunk of S series at an origin, in units of their scale."""
 
-    track: Track
+    learnt: Learnt
     scale_w: Floats32  # (S,)
     daily: Floats32  # (S, 1 + days, 96): yesterday as forecast then, today and after as forecast at today's start
     y: Floats32  # (S, 2, 96) measured yesterday and today, NaN unknown
@@ -58,21 +97,20 @@ def quantiles(view: View, window: Window, levels: tuple[float, ...]) -> Floats32
     lead = at[None, :] - news.at[:, None]
     median = _median(view, at, lead, news)
     out = np.empty((len(levels), *median.shape), np.float32)
-    usual = spread(view.track.calibration)
     for i, level in enumerate(levels):
         if level == 0.5:
             out[i] = median
             continue
-        side, sign = (UPPER, np.float32(1)) if level > 0.5 else (LOWER, np.float32(-1))
-        factor = factors(view.track.calibration, min(level, 1 - level), side)
-        out[i] = median + sign * _margin(usual * factor[..., None], at, lead, news)
+        sign = np.float32(1) if level > 0.5 else np.float32(-1)
+        distance = view.learnt.spread * view.learnt.factor[i][..., None]
+        out[i] = median + sign * _margin(distance, at, lead, news)
     out *= view.scale_w[:, None]
     return out
 
 
 def _news(view: View, origin: int) -> _News:
     """The newest measurement before the origin, if it lies in today."""
-    size = error_size(view.track)
+    size = view.learnt.error_size
     errors = view.y - view.daily[:, :2]
     known = np.isfinite(errors)
     known[:, 1, origin:] = False
@@ -88,11 +126,11 @@ def _burst_level(view: View, errors: Floats32, known: Floats, relative: Floats32
     """Decayed mean of |one-step error| / its usual size up to the newest measurement."""
     n = QUARTERS_PER_DAY
     flat, usable = relative.reshape(-1, 2 * n), known.reshape(-1, 2 * n)
-    size = smooth_hours(view.track.calibration.size[:, DELAY_BANDS])
-    floor = np.maximum(size, SIZE_FLOOR * size.mean(axis=1, keepdims=True) + 1e-6)
     before = np.concatenate([np.zeros((len(flat), 1), np.float32), flat[:, :-1]], axis=1)
-    carried = np.tile(error_size(view.track), 2) * carry_over(view.track)[:, :1] * before
-    one_step = np.where(usable, np.abs(np.nan_to_num(errors.reshape(-1, 2 * n)) - carried) / np.tile(floor, 2), 1)
+    carried = np.tile(view.learnt.error_size, 2) * view.learnt.carry[:, :1] * before
+    one_step = np.where(
+        usable, np.abs(np.nan_to_num(errors.reshape(-1, 2 * n)) - carried) / np.tile(view.learnt.one_step_size, 2), 1
+    )
     gain = 1 - 0.5 ** (1 / BURST_HALF_LIFE)
     age = (newest + n)[:, None] - np.arange(2 * n)
     weight = np.where(age >= 0, gain * (1 - gain) ** np.maximum(age, 0), 0)
@@ -119,10 +157,10 @@ def _median(view: View, at: Ints, lead: Ints, news: _News) -> Floats32:
     near = _near(lead)
     if near:
         low, share = _lead_position(lead[:, :near])
-        carry = carry_over(view.track)
+        carry = view.learnt.carry
         rows = np.arange(len(carry))[:, None]
         phi = (carry[rows, low] * (1 - share) + carry[rows, low + 1] * share) * _fade(lead[:, :near])
-        size = error_size(view.track)[:, at[:near] % QUARTERS_PER_DAY]
+        size = view.learnt.error_size[:, at[:near] % QUARTERS_PER_DAY]
         median[:, :near] += (size * phi * news.error[:, None]).astype(np.float32)
     return median
 

@@ -1,10 +1,10 @@
 """Forecast a block from its model and the newest measurements."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from ampacity.forecasting.bands import View, quantiles
+from ampacity.forecasting.bands import Learnt, View, quantiles
 from ampacity.forecasting.calibration import DELAY_BANDS
 from ampacity.forecasting.clock import realigned
 from ampacity.forecasting.designs import Designs
@@ -15,7 +15,7 @@ from ampacity.forecasting.model import RECENT_DAYS, ForecastModel, chunks_of, fi
 from ampacity.forecasting.panel import Panel, whole_days
 from ampacity.forecasting.preparation import make_panel
 from ampacity.forecasting.prior import prior_band
-from ampacity.forecasting.tracking import mix, track_of
+from ampacity.forecasting.tracking import mix, new_track, track_of
 from ampacity.forecasting.types import (
     Bools,
     Floats32,
@@ -49,6 +49,51 @@ class DailyForecast:
         return self.day == day and self.day + self.load.shape[1] - 1 >= end
 
 
+@dataclass(frozen=True, kw_only=True)
+class Outline:
+    """What predictions need of a model beside the base of the day."""
+
+    model: ForecastModel  # without its experts and its track
+    learnt: Learnt
+    weather_free: Learnt | None = None  # of the weather-free model; where it is needed
+
+    @classmethod
+    def of(cls, model: ForecastModel, daily: DailyForecast) -> "Outline":
+        """Of a model for predictions from a base."""
+        beside = model.weather_free if daily.weather_free is not None else None
+        return cls(
+            model=_bare(model),
+            learnt=_learnt(model),
+            weather_free=None if beside is None else _learnt(beside),
+        )
+
+    @property
+    def nbytes(self) -> int:
+        """How much memory it takes, about."""
+        arrays = [*vars(self.learnt).values(), *(() if self.weather_free is None else vars(self.weather_free).values())]
+        arrays += [self.model.prior.median_w, self.model.prior.width_w, self.model.element, self.model.phase]
+        return int(sum(a.nbytes for a in arrays))
+
+
+def _bare(model: ForecastModel) -> ForecastModel:
+    beside = None if model.weather_free is None else _bare(model.weather_free)
+    return replace(model, experts={}, track=new_track(0, 0), weather_free=beside)
+
+
+def _learnt(model: ForecastModel) -> Learnt:
+    """Of all series, worked out in the chunks in which forecasts are made."""
+    chunks = list(chunks_of(model))
+    if not chunks:
+        return Learnt.of(model.track, model.settings.levels)
+    back = np.argsort(np.concatenate(chunks))
+    parts = [Learnt.of(track_of(model.track, rows), model.settings.levels) for rows in chunks]
+    axis = {"factor": 1}
+    joined = {
+        name: np.concatenate([getattr(part, name) for part in parts], axis=axis.get(name, 0)) for name in vars(parts[0])
+    }
+    return Learnt(**joined).only(back)
+
+
 def predict(
     model: ForecastModel,
     recent: LoadHistory,
@@ -57,6 +102,7 @@ def predict(
     window: Window,
     designs: Designs | None = None,
     daily: DailyForecast | None = None,
+    outline: Outline | None = None,
     workers: int = 1,
 ) -> LoadForecast:
     """Quantiles of the load over a window that starts at the origin.
@@ -69,6 +115,7 @@ def predict(
         weather: covers the recent days and the window, as known at the origin.
         window: from the origin on, at most seven days.
         daily: the base of that day, where it has been made already; made anew if it is of another day or too short.
+        outline: the model's own, if it is at hand; then nothing of the track is asked for.
         workers: threads to use.
     """
     levels, settings = model.settings.levels, model.settings
@@ -79,11 +126,12 @@ def predict(
     begin = window.first - day * QUARTERS_PER_DAY - settings.day_start_quarter
     lacks = daily.lacks[:, begin : begin + window.count]
     if len(model.element):
-        found_w = _quantiles(model, levels, recent, window, day, daily.load, workers)
+        learnt, beside_learnt = (None, None) if outline is None else (outline.learnt, outline.weather_free)
+        found_w = _quantiles(model, levels, recent, window, day, daily.load, learnt, workers)
         if lacks.any():
             beside, free_w = model.weather_free, None
             if beside is not None and daily.weather_free is not None:
-                free_w = _quantiles(beside, levels, recent, window, day, daily.weather_free, workers)
+                free_w = _quantiles(beside, levels, recent, window, day, daily.weather_free, beside_learnt, workers)
             found_w = stood_in(model, lacks, found_w, free_w)
         out[:, model.element * 3 + model.phase] = found_w
     out[:, model.prior.series] = prior_band(model.prior, window, levels, settings)
@@ -151,6 +199,7 @@ def _quantiles(
     window: Window,
     day: int,
     load: Floats32,
+    learnt: Learnt | None,
     workers: int,
 ) -> Floats32:
     """Of all series of a model, (Q, S, T) [W]."""
@@ -161,7 +210,7 @@ def _quantiles(
     def some(rows: Ints) -> None:
         newest = _aligned(recent, model.element[rows] * 3 + model.phase[rows], window.first, two_days)
         view = View(
-            track=track_of(model.track, rows),
+            learnt=Learnt.of(track_of(model.track, rows), levels) if learnt is None else learnt.only(rows),
             scale_w=model.scale_w[rows],
             daily=load[rows],
             y=_by_day(newest) / model.scale_w[rows, None, None],

@@ -8,11 +8,11 @@ a cycle adds by itself are the newest measurements.
 
 import hashlib
 from collections import OrderedDict
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import numpy as np
 
-from ampacity.forecasting import DailyForecast, ForecastModel, Weather, dump_model, load_model
+from ampacity.forecasting import DailyForecast, ForecastModel, Outline, Weather
 from ampacity.ports import Ints
 from ampacity.timegrid import QUARTERS_PER_DAY, QUARTERS_PER_HOUR, Window
 
@@ -36,28 +36,22 @@ def period_of(origin: int, day_start_quarter: int, delay_quarters: int) -> Windo
     return Window(start + mark, min(end, QUARTERS_PER_DAY) - mark)
 
 
-def packed(model: ForecastModel) -> bytes:
-    """What predictions need of a model beside the base of the day: all but the experts."""
-    beside = model.weather_free
-    alone = None if beside is None else replace(beside, experts={})
-    return dump_model(replace(model, experts={}, weather_free=alone))
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Base:
-    """A base of a block: its daily forecast, and the model that made it without the experts, packed."""
+    """A base of a block: its daily forecast, and what predictions need of the model that made it."""
 
     daily: DailyForecast
-    packed: bytes
+    outline: Outline
 
-    def model(self) -> ForecastModel:
-        return load_model(self.packed)
+    @classmethod
+    def of(cls, model: ForecastModel, daily: DailyForecast) -> "Base":
+        return cls(daily=daily, outline=Outline.of(model, daily))
 
     @property
     def mib(self) -> float:
         beside = self.daily.weather_free
         arrays = self.daily.load.nbytes + self.daily.lacks.nbytes + (0 if beside is None else beside.nbytes)
-        return (len(self.packed) + arrays) / 2**20
+        return (self.outline.nbytes + arrays) / 2**20
 
 
 @dataclass

@@ -14,7 +14,7 @@ from ampacity.forecasting import (
     load_model,
 )
 from ampacity.network.settling import Settled
-from ampacity.operations.bases import Base, Bases, packed, period_of, weather_print
+from ampacity.operations.bases import Base, Bases, period_of, weather_print
 from ampacity.operations.engine import LocalEngine
 from ampacity.operations.forecast_plan import Plan
 from ampacity.operations.settings import CycleSettings
@@ -91,7 +91,7 @@ class DailyBases:
         blob = await self.cycles.daily.base(stored.base_id)
         state = await self.cycles.model(block.start, stored.model_made_at)
         assert state is not None
-        base = await asyncio.to_thread(lambda: Base(daily=load_daily(blob), packed=packed(load_model(state))))
+        base = await asyncio.to_thread(lambda: Base.of(load_model(state), load_daily(blob)))
         self.kept.keep(block.start, stored.base_id, base)
         return base
 
@@ -100,7 +100,7 @@ def made_base(plan: Plan, history: LoadHistory, state: bytes, window: Window) ->
     """The base of a block over a window, and the same packed."""
     model = load_model(state)
     daily = forecast_days(model, history, plan.weather, window=window, designs=plan.designs)
-    return Base(daily=daily, packed=packed(model)), dump_daily(daily)
+    return Base.of(model, daily), dump_daily(daily)
 
 
 def base_period(origin: int, forecast: ForecastSettings, cycle: CycleSettings) -> Window:

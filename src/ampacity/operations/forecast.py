@@ -156,8 +156,10 @@ def updated(settled: Settled, window: Window, state: bytes, issued: Designs) -> 
 def forecast_block(plan: Plan, block: range, settled: Settled, window: Window, base: Base) -> BlockForecast:
     """The forecast of a block."""
     history = LoadHistory(window=window, load_w=settled.load_w)
-    model = base.model()
-    forecast = predict(model, history, plan.weather, window=plan.ahead, designs=plan.designs, daily=base.daily)
+    model, outline = base.outline.model, base.outline
+    forecast = predict(
+        model, history, plan.weather, window=plan.ahead, designs=plan.designs, daily=base.daily, outline=outline
+    )
     band_w = _band(plan, history, plan.limit_of(block)) if plan.with_fallback else None
     return BlockForecast(
         elements=block,
