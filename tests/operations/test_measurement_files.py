@@ -1,13 +1,18 @@
 """Files of measurements are taken in as a whole, once; late and corrected values become versions."""
 
+import asyncio
+import os
+import time
 from datetime import timedelta
 
+import asyncpg
 import numpy as np
 import pandas as pd
 import pytest
 
 from ampacity.app.gateway.files import take_file, take_waiting
 from ampacity.errors import Unsuitable
+from ampacity.intake.drop_folder import LONGEST_S
 from ampacity.operations.take_in import take_in
 from ampacity.store.postgres import PostgresGrid
 from ampacity.timegrid import Window, quarter_at
@@ -83,3 +88,43 @@ async def test_a_drop_folder_is_emptied_and_says_what_was_wrong(grid, tmp_path):
         "3.csv.part", "done/1.csv", "refused/2.parquet", "refused/2.parquet.reasons.txt",
     }  # fmt: skip
     assert await stored(grid) == [1000.0] * 3
+
+
+def files_in(folder) -> set[str]:
+    return {f.relative_to(folder).as_posix() for f in folder.rglob("*") if f.is_file()}
+
+
+async def test_of_two_servers_on_a_drop_folder_each_file_is_taken_by_one(pool, grid, tmp_path):
+    names = [f"{n}.csv" for n in range(12)]
+    for n, name in enumerate(names):
+        write(tmp_path / name, start=AT - timedelta(hours=n + 1))
+
+    told = await asyncio.gather(*(take_waiting(tmp_path, grid=g, clock=clock) for g in (grid, PostgresGrid(pool))))
+
+    assert sorted(told[0] + told[1]) == sorted(f"{name}: 0 values added, 3 corrected" for name in names)
+    assert files_in(tmp_path) == {f"done/{name}" for name in names}
+
+
+async def test_the_file_of_a_server_that_died_is_taken_by_another(grid, tmp_path):
+    for age_s, server in ((LONGEST_S + 60, "dead"), (LONGEST_S - 60, "busy")):
+        taken = tmp_path / "taken" / server
+        taken.mkdir(parents=True)
+        write(taken / f"{server}.csv")
+        os.utime(taken, (time.time() - age_s,) * 2)
+
+    told = await take_waiting(tmp_path, grid=grid, clock=clock)
+
+    assert told == ["dead.csv: 3 values added, 0 corrected"]
+    assert files_in(tmp_path) == {"done/dead.csv", "taken/busy/busy.csv"}
+
+
+async def test_a_file_that_could_not_be_stored_waits_on(pool, grid, tmp_path):
+    write(tmp_path / "1.csv")
+    await pool.execute("alter table load_block rename to away")
+
+    with pytest.raises(asyncpg.UndefinedTableError):
+        await take_waiting(tmp_path, grid=grid, clock=clock)
+
+    assert files_in(tmp_path) == {"1.csv"}
+    await pool.execute("alter table away rename to load_block")
+    assert await take_waiting(tmp_path, grid=grid, clock=clock) == ["1.csv: 3 values added, 0 corrected"]

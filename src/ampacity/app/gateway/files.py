@@ -52,17 +52,19 @@ async def take_file(file: Path, *, grid: GridStore, clock: Clock) -> str:
 
 
 async def take_waiting(folder: Path, *, grid: GridStore, clock: Clock) -> list[str]:
-    """Take in what lies in a drop folder; what became of each file, in words."""
+    """Take in what lies in a drop folder and no other server has taken; what became of each file, in words."""
     told: list[str] = []
-    waiting = DropFolder(folder=folder, read=Path).waiting()
-    for file in waiting:
+    for file in DropFolder(folder=folder, read=Path).waiting():
         drop = DropFolder(folder=folder, read=partial(read_measurements, network=await grid.network(), clock=clock))
-        series = await asyncio.to_thread(drop.take, file)
-        if series is None:
-            told.append(f"{file.name}: refused, the reasons lie beside it")
-            continue
-        told.append(await _store(file, series, grid=grid, clock=clock))
-        drop.done(file)
+        with drop.claimed(file) as mine:
+            if mine is None:
+                continue
+            series = await asyncio.to_thread(drop.take, mine)
+            if series is None:
+                told.append(f"{file.name}: refused, the reasons lie beside it")
+                continue
+            told.append(await _store(file, series, grid=grid, clock=clock))
+            drop.done(mine)
     return told
 
 
