@@ -8,12 +8,14 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from ampacity.forecasting import ForecastSettings
+from ampacity.forecasting import ForecastSettings, load_model
 from ampacity.intake import WeatherTable
 from ampacity.operations.bases import Bases, period_of
+from ampacity.operations.forecast import fitted
 from ampacity.operations.forecast_plan import make_plan
 from ampacity.operations.prepare_bases import prepare_bases
 from ampacity.operations.settings import CycleSettings
+from ampacity.operations.settled_loads import Reader
 from ampacity.operations.take_in import take_in
 from ampacity.store.postgres import PostgresCycles, PostgresGrid
 from ampacity.timegrid import Window, quarter_at
@@ -123,6 +125,21 @@ async def test_two_servers_that_make_a_base_at_the_same_time_use_one(ports):
     plan = await make_plan(at, grid=grid, cycles=cycles, **SETTINGS)
     period = period_of(plan.origin, 0, 0)
     assert period == Window(quarter_at(AT) + 4, 20)
+
+
+async def test_a_base_and_the_model_that_made_it_belong_together_whatever_another_server_fitted(ports):
+    grid, cycles = ports
+    before = await forecast_at(grid, cycles, AT, Bases())
+    plan = await make_plan(AT, grid=grid, cycles=cycles, **SETTINGS)
+    block = range(len(plan.network.elements))
+    week = Window(quarter_at(AT) - 7 * 96, 7 * 96)
+    settled, _ = await Reader(plan, grid, has_use=False).start(block, 7)
+    of_a_week = fitted(plan, block, settled, week, None)
+
+    assert not await cycles.keep_model(0, len(block), AT, AT, of_a_week)
+
+    assert len(load_model(of_a_week).element) == 0
+    np.testing.assert_array_equal(await forecast_at(grid, cycles, AT, Bases()), before)
 
 
 @pytest.mark.parametrize("delay", [0, 2, 30, 120])

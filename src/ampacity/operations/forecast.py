@@ -108,10 +108,10 @@ class Run:
         with self.stages.during("fit"):
             state = await self.engine.run(fitted, self.shared, block, settled, window, None, workers=FIT_WORKERS)
         with self.stages.during("keep model"):
-            await self.cycles.keep_model(block.start, len(block), plan.made_at, plan.made_at, state)
+            is_ours = await self.cycles.keep_model(block.start, len(block), plan.made_at, plan.made_at, state)
         self.models[block.start] = model = KeptModel(elements=len(block), made_at=plan.made_at, fitted_at=plan.made_at)
         with self.stages.during("make base"):
-            base = await self.bases.make(block, model, settled, window, state)
+            base = await self.bases.make(block, model, settled, window, state if is_ours else None)
         with self.stages.during("forecast"):
             forecast = await self.engine.run(forecast_block, self.shared, block, settled, window, base)
         return replace(forecast, refitted=True)

@@ -193,7 +193,9 @@ class CycleStore(Protocol):
 
     async def keep_model(
         self, first_no: int, elements: int, made_at: datetime, fitted_at: datetime, state: bytes
-    ) -> None: ...
+    ) -> bool:
+        """Keep a block's model; false where one made at that moment is there already, and holds."""
+        ...
 
     async def fallback_made_at(self, before: datetime) -> datetime | None:
         """When the newest fallback was decided, at or before a time."""

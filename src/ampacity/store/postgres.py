@@ -161,5 +161,6 @@ class PostgresCycles:
 
     async def keep_model(
         self, first_no: int, elements: int, made_at: datetime, fitted_at: datetime, state: bytes
-    ) -> None:
-        await self._pool.execute(sql("keep_model"), first_no, elements, made_at, fitted_at, state)
+    ) -> bool:
+        kept = await self._pool.fetchval(sql("keep_model"), first_no, elements, made_at, fitted_at, state)
+        return kept is not None

@@ -107,7 +107,13 @@ order by d.made_at desc
 limit 1;
 
 -- name: keep_model
-insert into forecast_model (first_no, elements, made_at, fitted_at, state) values ($1, $2, $3, $4, $5);
+-- Of a block's models of one moment the first holds: bases of it name the moment only.
+insert into forecast_model (first_no, elements, made_at, fitted_at, state)
+select $1, $2, $3, $4, $5
+where not exists (
+    select from forecast_model where first_no = $1::int and elements = $2::int and made_at = $3::timestamptz
+)
+returning model_id;
 
 -- name: newest_models
 select distinct on (first_no) first_no, elements, made_at, fitted_at
