@@ -4,6 +4,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from uuid import uuid4
 
@@ -63,10 +64,8 @@ async def migrated(server_dsn: str) -> str:
 @pytest.fixture
 async def dsn(server_dsn: str, migrated: str) -> AsyncIterator[str]:
     """The address of a fresh, migrated database."""
-    name = f"test_{uuid4().hex}"
-    await _run(server_dsn, f"create database {name} template {migrated}")
-    yield _named(server_dsn, name)
-    await _run(server_dsn, f"drop database {name} with (force)")
+    async with database_copy(server_dsn, migrated) as copy:
+        yield copy
 
 
 @pytest.fixture
@@ -98,10 +97,8 @@ async def decided_database(server_dsn: str, migrated: str) -> str:
 @pytest.fixture
 async def decided_copy(server_dsn: str, decided_database: str) -> AsyncIterator[str]:
     """The address of a database with the small grid and one decided cycle."""
-    name = f"test_{uuid4().hex}"
-    await _run(server_dsn, f"create database {name} template {decided_database}")
-    yield _named(server_dsn, name)
-    await _run(server_dsn, f"drop database {name} with (force)")
+    async with database_copy(server_dsn, decided_database) as copy:
+        yield copy
 
 
 @pytest.fixture
@@ -128,6 +125,15 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     for report in reports:
         counts = ", ".join(f"{n} {name}" for name, n in report.user_properties)
         terminalreporter.write_line(f"{report.nodeid.rpartition('::')[2]}: {counts}")
+
+
+@asynccontextmanager
+async def database_copy(server_dsn: str, template: str, name: str = "") -> AsyncIterator[str]:
+    """The address of a copy of a database, until the block ends."""
+    name = name or f"test_{uuid4().hex}"
+    await _run(server_dsn, f"create database {name} template {template}")
+    yield _named(server_dsn, name)
+    await _run(server_dsn, f"drop database {name} with (force)")
 
 
 def _named(dsn: str, database: str) -> str:

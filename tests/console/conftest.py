@@ -5,8 +5,14 @@ from dataclasses import dataclass
 
 import httpx
 import pytest
+from playwright.async_api import Browser as Chromium
 
 from ampacity.people import Role
+from ampacity.store.pool import connect
+from tests.conftest import database_copy
+from tests.console.browsing import chromium
+from tests.console.happenings import Staffed, let_in, make_something_happen
+from tests.console.served import Served, served
 from tests.console.world import World, build, wall
 from tests.operations.people import PASSWORD, person
 
@@ -42,9 +48,78 @@ async def signed_in(world: World, name: str) -> Browser:
     return Browser(http=http)
 
 
+@pytest.fixture(scope="session")
+async def one_chromium() -> AsyncIterator[Chromium]:
+    async with chromium() as started:
+        yield started
+
+
+@pytest.fixture
+async def browser(one_chromium: Chromium) -> AsyncIterator[Chromium]:
+    """Chromium without an open window."""
+    yield one_chromium
+    await close_all(one_chromium)
+
+
+async def close_all(browser: Chromium) -> None:
+    for context in browser.contexts:
+        await context.close()
+
+
+@pytest.fixture(scope="session")
+async def staffed(server_dsn: str, decided_database: str) -> Staffed:
+    """A database to copy: the small grid decided, people signed in, something to see on every page."""
+    async with database_copy(server_dsn, decided_database, name="staffed") as dsn:
+        pool = await connect(dsn, max_size=3)
+        tokens = await let_in(pool)
+        await make_something_happen(pool)
+        await pool.close()
+        yield Staffed("staffed", tokens)
+
+
+@pytest.fixture
+async def here(one_chromium: Chromium, server_dsn: str, staffed: Staffed) -> AsyncIterator[Served]:
+    """A served console of the test's own."""
+    async with database_copy(server_dsn, staffed.name) as dsn, served(dsn, staffed.tokens) as running:
+        yield running
+        await close_all(one_chromium)
+
+
+@pytest.fixture(scope="module")
+async def shown(one_chromium: Chromium, server_dsn: str, staffed: Staffed) -> AsyncIterator[Served]:
+    """A served console for tests that only look."""
+    async with database_copy(server_dsn, staffed.name) as dsn, served(dsn, staffed.tokens) as running:
+        yield running
+        await close_all(one_chromium)
+
+
 @pytest.fixture
 async def world(decided_pool) -> World:
     return build(decided_pool)
+
+
+@pytest.fixture(scope="module")
+async def still(server_dsn: str, staffed: Staffed) -> AsyncIterator[World]:
+    """A console where much has happened, for tests that change nothing."""
+    async with database_copy(server_dsn, staffed.name) as dsn:
+        pool = await connect(dsn, max_size=5)
+        yield build(pool)
+        await pool.close()
+
+
+@pytest.fixture(scope="module")
+async def looker(still: World, staffed: Staffed) -> AsyncIterator[Browser]:
+    """A viewer there."""
+    async with client(still) as http:
+        http.cookies.set("ampacity", staffed.tokens["vi"])
+        yield Browser(http=http)
+
+
+@pytest.fixture(scope="module")
+async def stranger(still: World) -> AsyncIterator[httpx.AsyncClient]:
+    """Somebody there who is not signed in."""
+    async with client(still) as http:
+        yield http
 
 
 @pytest.fixture

@@ -2,7 +2,7 @@
 
 import asyncio
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -20,11 +20,12 @@ class Served:
     url: str
     world: World
     server: uvicorn.Server
+    tokens: Mapping[str, str]  # of sessions, by name
 
 
 @asynccontextmanager
-async def served(dsn: str, **more: Any) -> AsyncIterator[Served]:
-    """Serve the console on a database until the block ends."""
+async def served(dsn: str, tokens: Mapping[str, str], **more: Any) -> AsyncIterator[Served]:
+    """Serve the console on a database, where these people have a session, until the block ends."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -32,7 +33,7 @@ async def served(dsn: str, **more: Any) -> AsyncIterator[Served]:
     pool = await connect(dsn, max_size=5)
     world = build(pool, base_url=url, **more)
     async with serving(world.app, port) as server:
-        yield Served(url=url, world=world, server=server)
+        yield Served(url=url, world=world, server=server, tokens=tokens)
     await pool.close()
 
 

@@ -1,118 +1,30 @@
-"""What people see and do, in a real browser: every page in both themes, acts, what changes by itself."""
+"""What people see and do, in a real browser: acts, what changes by itself, what is refused."""
 
-import os
-import shutil
+import re
 import time
-from collections.abc import AsyncIterator
 from datetime import timedelta
-from pathlib import Path
 
 import pytest
-from axe_playwright_python.async_playwright import Axe
-from playwright.async_api import Browser, BrowserContext, ConsoleMessage, Page, async_playwright, expect
+from playwright.async_api import expect
 
-from ampacity.people import Role
-from tests.console.served import Served, served
-from tests.console.test_complaints import about_a_forecast
-from tests.console.test_pages import score_element_c1
-from tests.console.world import wall
-from tests.operations.people import PASSWORD, person
-from tests.operations.test_adjust import Bench
+from tests.console.browsing import enter
+from tests.console.happenings import about_a_forecast
+from tests.operations.people import PASSWORD
 from tests.operations.test_cycle import AT, cycle, ports
 
-CHROMIUM = shutil.which("chromium") or "/usr/bin/chromium"
-HAS_CHROMIUM = Path(CHROMIUM).is_file()
 pytestmark = pytest.mark.browser
-PAGES = (
-    "/console/", "/console/grid", "/console/grid?under=t&as=tree", "/console/element?id=c1",
-    "/console/group?id=north-c1", "/console/negotiations", "/console/negotiation?no=1&replay=1",
-    "/console/negotiation?no=2", "/console/providers", "/console/complaints",
-    "/console/limits", "/console/limits/new?id=c1", "/console/quality", "/console/audit", "/console/decision?no=1",
-    "/console/accounts",
-)  # fmt: skip
-PEOPLE = {"ada": Role.OPERATOR, "grace": Role.OPERATOR, "vi": Role.VIEWER, "root": Role.ADMIN}
 
 
-@pytest.fixture
-async def browser() -> AsyncIterator[Browser]:
-    if not HAS_CHROMIUM:
-        if os.environ.get("CI") == "true":
-            pytest.fail("chromium is missing, which CI installs")
-        pytest.skip("these tests need Debian's chromium (apt-get install chromium)")
-    async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        yield browser
-        await browser.close()
-
-
-@pytest.fixture
-async def here(decided_copy: str) -> AsyncIterator[Served]:
-    async with served(decided_copy) as running:
-        for name, role in PEOPLE.items():
-            await person(running.world.pool, name, role, wall)
-        await _ask(running)
-        await about_a_forecast(running.world.pool, "a charger is broken")
-        await score_element_c1(running.world)
-        yield running
-
-
-async def _ask(running: Served) -> None:
-    """A provider's request that was decided, and one that waits."""
-    bench = Bench(running.world.pool)
-    now = AT + timedelta(minutes=3)
-    await bench.ask(0, 40_000.0, at=now)
-    await bench.decide(now)
-    await bench.ask(1, 15_000.0, at=now)
-
-
-class Watched:
-    """A page that notes what goes wrong: errors on its console, requests to other hosts."""
-
-    def __init__(self, page: Page, url: str) -> None:
-        self.wrong: list[str] = []
-        self.page = page
-        self.url = url
-        self.page.on("console", self._said)
-        self.page.on("pageerror", lambda error: self.wrong.append(str(error)))
-        self.page.on("request", lambda r: None if r.url.startswith((url, "data:")) else self.wrong.append(r.url))
-
-    def _said(self, message: ConsoleMessage) -> None:
-        if message.type in {"error", "warning"}:
-            self.wrong.append(message.text)
-
-    async def go(self, path: str) -> Page:
-        await self.page.goto(self.url + path, wait_until="load")
-        for chart in await self.page.locator("[data-element-chart], [data-group-chart]").all():
-            await expect(chart).to_have_attribute("data-drawn", "yes", timeout=15_000)
-        return self.page
-
-
-async def enter(browser: Browser, here: Served, name: str, **more: object) -> Watched:
-    context: BrowserContext = await browser.new_context(
-        viewport={"width": 1280, "height": 720}, reduced_motion="reduce", **more
-    )
-    watched = Watched(await context.new_page(), here.url)
-    page = await watched.go("/console/sign-in")
-    await page.get_by_label("Name").fill(name)
+async def test_a_person_signs_in_with_name_and_password(browser, shown):
+    watched = await enter(browser, shown, "vi")
+    await watched.page.context.clear_cookies()
+    page = await watched.go("/console/grid")
+    await page.get_by_label("Name").fill("vi")
     await page.get_by_label("Password").fill(PASSWORD)
+
     await page.get_by_role("button", name="Sign in").click()
-    await expect(page.get_by_role("heading", name="Where it is tight")).to_be_visible()
-    return watched
 
-
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-async def test_every_page_is_accessible_quiet_and_asks_nobody_else(browser, here, scheme):
-    watched = await enter(browser, here, "root", color_scheme=scheme)
-    faults = []
-
-    for path in PAGES:
-        page = await watched.go(path)
-        found = (await Axe().run(page)).response["violations"]
-        faults += [(path, v["id"], v["nodes"][0]["html"][:200]) for v in found]
-        wide = await page.evaluate("document.documentElement.scrollWidth - innerWidth")
-        faults += [(path, "wider than the window", str(wide))] if wide > 0 else []
-
-    assert faults == []
+    await expect(page.get_by_role("heading", name="The grid from its roots")).to_be_visible()
     assert watched.wrong == []
 
 
@@ -131,6 +43,17 @@ async def test_a_committed_cycle_appears_within_two_seconds_without_reloading(br
     assert took_s < 2.0
     assert await page.evaluate("window.stays") == "here"
     assert watched.wrong == []
+
+
+async def test_given_up_messages_and_acts_of_others_appear_by_themselves(browser, here):
+    watched = await enter(browser, here, "vi")
+    page = await watched.go("/console/audit?decisions=no")
+    await expect(page.locator("#stream")).to_have_text("live")
+
+    await here.world.pool.execute("update outbound_forecast set dead_at = now(), last_error = '500' where group_no = 2")
+    await expect(page.locator("#status")).to_contain_text("dead letter", timeout=2_000)
+    await here.world.pool.execute("insert into act (at, who, what) values (now(), 'eve', 'lent a hand')")
+    await expect(page.get_by_role("row", name=re.compile("eve.*lent a hand"))).to_be_visible(timeout=2_000)
 
 
 async def test_a_banner_tells_when_the_stream_is_lost_and_since_when(browser, here):
@@ -181,27 +104,54 @@ async def test_an_emergency_limit_is_set_by_keyboard(browser, here):
     await expect(page.get_by_text("emergency limit on c1")).to_be_visible()
 
 
-async def test_a_viewer_is_refused_with_the_reason(browser, here):
-    watched = await enter(browser, here, "vi")
+async def test_a_viewer_is_refused_with_the_reason(browser, shown):
+    watched = await enter(browser, shown, "vi")
     page = await watched.go("/console/limits/new?id=c1")
 
     await expect(page.get_by_role("heading", name="Not allowed")).to_be_visible()
     await expect(page.get_by_text("vi is viewer")).to_be_visible()
 
 
-async def test_what_is_being_typed_is_not_lost_when_something_changes(browser, here):
+async def test_what_is_typed_and_what_is_open_stays_when_something_changes(browser, here):
+    watched = await enter(browser, here, "ada")
+    page = await watched.go("/console/complaints")
+    await expect(page.locator("#stream")).to_have_text("live")
+    await page.get_by_text("The quarter hours that it names").click()
+    await expect(page.locator("#complaint-1 pre")).to_be_visible()
+
+    await about_a_forecast(here.world.pool, "a second charger", "about-two")
+    await expect(page.get_by_text("a second charger")).to_be_visible(timeout=2_000)
+    await expect(page.locator("#complaint-1 pre")).to_be_visible()
+    await page.get_by_label("What was done about complaint 2").fill("sent a v")
+    await about_a_forecast(here.world.pool, "a third charger", "about-three")
+    await expect(page.locator("#status")).to_contain_text("3 complaints", timeout=2_000)
+    await page.keyboard.type("an")
+
+    await expect(page.get_by_label("What was done about complaint 2")).to_have_value("sent a van")
+    await page.keyboard.press("Enter")
+    await expect(page.get_by_text("a third charger")).to_be_visible()
+    await expect(page.get_by_text("sent a van")).to_be_visible()
+    assert watched.wrong == []
+
+
+async def test_an_explanation_that_is_open_stays_and_is_as_new_as_the_server(browser, here):
     watched = await enter(browser, here, "vi")
-    page = await watched.go("/console/")
-    await page.get_by_label("Find").fill("c")
+    page = await watched.go("/console/group?id=north-c1")
+    await expect(page.locator("#stream")).to_have_text("live")
+    row = page.get_by_role("row", name=re.compile("^01:30"))
+    await row.get_by_role("link").first.click()
+    await expect(page.get_by_role("heading", name="Consumption at 01:30")).to_be_visible()
+    await expect(page.locator("#stream")).to_have_text("live")
+    here.world.clock.at = AT + timedelta(minutes=15)
 
-    await here.world.pool.execute("select pg_notify('ampacity_changed', 'decision:0')")
-    await page.wait_for_timeout(800)
+    await cycle(ports(here.world.pool), AT + timedelta(minutes=15))
 
-    await expect(page.get_by_label("Find")).to_have_value("c")
+    await expect(page.locator("#why-box")).to_contain_text("at first", timeout=3_000)
+    await expect(page.get_by_role("heading", name="Consumption at 01:30")).to_be_visible()
 
 
-async def test_pointing_at_a_quarter_spells_its_sum_out(browser, here):
-    watched = await enter(browser, here, "vi")
+async def test_pointing_at_a_quarter_spells_its_sum_out(browser, shown):
+    watched = await enter(browser, shown, "vi")
     page = await watched.go("/console/element?id=c1")
     box = await page.locator("[data-element-chart]").bounding_box()
     await page.locator("[data-element-chart]").scroll_into_view_if_needed()
@@ -210,26 +160,3 @@ async def test_pointing_at_a_quarter_spells_its_sum_out(browser, here):
     await page.mouse.move(box["x"] + box["width"] * 0.81, box["y"] + box["height"] * 0.5)
 
     await expect(page.locator("#readout")).to_contain_text("= headroom")
-
-
-async def test_pictures_for_people_to_look_at(browser, here, tmp_path):
-    """Written to the folder that AMPACITY_SCREENSHOTS names, by default a temporary one."""
-    folder = Path(os.environ.get("AMPACITY_SCREENSHOTS", tmp_path))
-    pages = {
-        "overview": "/console/", "element": "/console/element?id=c1", "group": "/console/group?id=north-c1",
-        "negotiation": "/console/negotiation?no=1&replay=1", "waiting": "/console/negotiation?no=2",
-        "negotiations": "/console/negotiations", "providers": "/console/providers",
-        "new": "/console/limits/new?id=c1",
-        "accounts": "/console/accounts", "complaints": "/console/complaints",
-        "decision": "/console/decision?no=1",
-        "grid": "/console/grid?under=t&as=tree",
-        "limits": "/console/limits",
-        "quality": "/console/quality", "audit": "/console/audit",
-    }  # fmt: skip
-    for scheme in ("light", "dark"):
-        watched = await enter(browser, here, "root", color_scheme=scheme)
-        for name, path in pages.items():
-            page = await watched.go(path)
-            await page.wait_for_timeout(300)
-            await page.screenshot(path=folder / f"{name}-{scheme}.png", full_page=True)
-            assert (folder / f"{name}-{scheme}.png").stat().st_size > 10_000

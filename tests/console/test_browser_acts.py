@@ -5,13 +5,17 @@ import re
 import pytest
 from playwright.async_api import expect
 
-from tests.console.test_browser import browser, enter, here  # noqa: F401
+from ampacity.identity import OpenIdProvider
+from tests.console.browsing import enter
+from tests.console.provider import CLIENT
+from tests.console.served import served
+from tests.console.test_oidc import provider, with_provider  # noqa: F401
 
 pytestmark = pytest.mark.browser
 
 
-async def test_a_negotiation_is_replayed_from_its_page(browser, here):  # noqa: F811
-    watched = await enter(browser, here, "vi")
+async def test_a_negotiation_is_replayed_from_its_page(browser, shown):
+    watched = await enter(browser, shown, "vi")
     page = await watched.go("/console/negotiation?no=1")
 
     await page.get_by_role("link", name="Replay the decision").click()
@@ -21,7 +25,7 @@ async def test_a_negotiation_is_replayed_from_its_page(browser, here):  # noqa: 
     assert watched.wrong == []
 
 
-async def test_a_complaint_is_acknowledged_where_it_is_read_and_the_alarm_goes(browser, here):  # noqa: F811
+async def test_a_complaint_is_acknowledged_where_it_is_read_and_the_alarm_goes(browser, here):
     watched = await enter(browser, here, "ada")
     page = await watched.go("/console/")
     await page.get_by_role("link", name="1 complaint of providers").click()
@@ -36,7 +40,7 @@ async def test_a_complaint_is_acknowledged_where_it_is_read_and_the_alarm_goes(b
     assert watched.wrong == []
 
 
-async def test_an_override_that_counts_at_once_is_decided_when_the_second_person_confirms(browser, here):  # noqa: F811
+async def test_an_override_that_counts_at_once_is_decided_when_the_second_person_confirms(browser, here):
     one, other = await enter(browser, here, "ada"), await enter(browser, here, "grace")
     page = await one.go("/console/limits/new?id=c1&kind=override")
     await page.get_by_label(re.compile("at once, when the second person")).check()
@@ -59,8 +63,8 @@ async def test_an_override_that_counts_at_once_is_decided_when_the_second_person
     assert one.wrong == other.wrong == []
 
 
-async def test_the_element_page_draws_how_well_its_quantiles_are_calibrated(browser, here):  # noqa: F811
-    watched = await enter(browser, here, "vi")
+async def test_the_element_page_draws_how_well_its_quantiles_are_calibrated(browser, shown):
+    watched = await enter(browser, shown, "vi")
     page = await watched.go("/console/element?id=c1")
 
     plot = page.get_by_role("img", name="Calibration")
@@ -68,3 +72,43 @@ async def test_the_element_page_draws_how_well_its_quantiles_are_calibrated(brow
     assert await plot.locator(".mark").count() == 5
     assert await plot.locator(".mark.over").count() == 1
     await expect(page.get_by_role("row", name="below 5 %")).to_contain_text("33.33 %")
+
+
+async def test_a_waiting_request_is_answered_by_an_operator_and_not_by_a_viewer(browser, here):
+    one, other = await enter(browser, here, "ada"), await enter(browser, here, "vi")
+    page, looked_at = await one.go("/console/negotiations"), await other.go("/console/negotiations")
+    await expect(looked_at.locator("#for-person").get_by_text("an operator answers it")).to_have_count(2)
+    assert await looked_at.get_by_role("button", name=re.compile("Yes|No")).count() == 0
+    await expect(looked_at.locator("#stream")).to_have_text("live")
+
+    harbour = page.get_by_role("row", name=re.compile("2: what it would do"))
+    await harbour.get_by_role("button", name="Yes: let the rule decide").click()
+    await expect(page.get_by_text("The request is approved")).to_be_visible()
+    await expect(looked_at.locator("#for-person").get_by_text("an operator answers it")).to_have_count(1, timeout=3_000)
+
+    north = page.get_by_role("row", name=re.compile("3: what it would do"))
+    await north.get_by_role("button", name="No: refuse it").click()
+    await expect(page.get_by_role("alert")).to_contain_text("a no needs a reason")
+    await north.get_by_label("Why, about request 3").fill("works on the cable")
+    await north.get_by_role("button", name="No: refuse it").click()
+    await expect(page.get_by_text("The request is refused")).to_be_visible()
+
+    await expect(looked_at.locator("#for-person").get_by_role("row")).to_have_count(0, timeout=3_000)
+    log = await other.go("/console/audit?decisions=no")
+    await expect(log.get_by_role("row", name=re.compile("ada.*approved a request.*harbour-c1"))).to_be_visible()
+    await expect(log.get_by_role("row", name=re.compile("ada.*refused a request.*works on the cable"))).to_be_visible()
+    assert other.wrong == []
+
+
+async def test_somebody_enters_through_an_identity_provider(browser, decided_copy, provider):  # noqa: F811
+    identity = OpenIdProvider(provider.issuer, *CLIENT)
+    async with served(decided_copy, {}, settings=with_provider(provider), identity=identity) as there:
+        page = await browser.new_page()
+        await page.goto(f"{there.url}/console/limits")
+        await page.get_by_role("link", name="Sign in with your organisation’s account").click()
+
+        await expect(page.get_by_role("heading", name="Limits that people set")).to_be_visible()
+        await expect(page.get_by_text("Alan (operator)")).to_be_visible()
+        await page.get_by_role("button", name="Sign out").click()
+        await expect(page.get_by_role("link", name="Sign in with your organisation’s account")).to_be_visible()
+        await page.context.close()

@@ -2,24 +2,7 @@
 
 import re
 
-from ampacity.peers.types import Complaint
-from ampacity.store.asked import AskedStore
-from tests.operations.test_cycle import AT
-
-
-async def complain(pool, about: str | None, message: str, request_id: str) -> None:
-    complaint = Complaint(
-        message=message, request_id=request_id, content_hash=request_id.encode(), correlation_id=about,
-        detail=[{"capacity": 5.0, "unit": "A", "start_time": "2026-02-02T01:00:00Z"}],
-    )  # fmt: skip
-    assert await AskedStore(pool).add_complaint(0, complaint, AT)
-
-
-async def about_a_forecast(pool, message: str, request_id: str = "about-one") -> None:
-    sent = await pool.fetchval(
-        "select request_id::text from outbound_forecast where group_no = 0 and kind = 'CONSUMPTION'"
-    )
-    await complain(pool, sent, message, request_id)
+from tests.console.happenings import about_a_forecast, complain
 
 
 def words(page: str) -> str:

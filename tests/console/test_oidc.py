@@ -9,6 +9,7 @@ import pytest
 from joserfc.jwk import RSAKey
 from msgspec.structs import replace
 
+from ampacity.console import ConsoleSettings
 from ampacity.identity import OpenIdProvider
 from tests.console.provider import CLIENT, Provider
 from tests.console.served import serving
@@ -27,13 +28,16 @@ async def provider() -> AsyncIterator[Provider]:
         yield made
 
 
-@pytest.fixture
-async def visitor(decided_pool, provider) -> AsyncIterator[httpx.AsyncClient]:
-    settings = replace(
+def with_provider(provider: Provider) -> ConsoleSettings:
+    return replace(
         SETTINGS, oidc_issuer=provider.issuer, oidc_client_id=CLIENT[0], oidc_client_secret=CLIENT[1],
         oidc_roles=["grid-operators=operator", "everybody=viewer"],
     )  # fmt: skip
-    world = build(decided_pool, settings=settings, identity=OpenIdProvider(provider.issuer, *CLIENT))
+
+
+@pytest.fixture
+async def visitor(decided_pool, provider) -> AsyncIterator[httpx.AsyncClient]:
+    world = build(decided_pool, settings=with_provider(provider), identity=OpenIdProvider(provider.issuer, *CLIENT))
     transport = httpx.ASGITransport(app=world.app)
     async with httpx.AsyncClient(transport=transport, base_url="http://testserver") as http:
         yield http

@@ -3,28 +3,24 @@
 import re
 
 import httpx
-import numpy as np
 import pytest
 
-from ampacity.forecasting import LoadForecast
-from ampacity.forecasting.quality import score_forecast
-from ampacity.store.quality import QualityStore
-from ampacity.timegrid import Window
 from tests.console.conftest import Browser
-from tests.operations.test_cycle import AT
+from tests.console.happenings import score_element_c1
 
 PAGES = (
     "/console/", "/console/?words=c1&state=ok&sort=share&down=1&page=7", "/console/grid",
     "/console/grid?under=t&as=tree",
     "/console/element?id=c1", "/console/element?id=t&phase=2", "/console/group?id=north-c1",
     "/console/group?id=north-c2&kind=OPTIMUM", "/console/negotiations", "/console/providers", "/console/limits",
-    "/console/quality", "/console/audit", "/console/decision?no=1",
+    "/console/quality", "/console/audit", "/console/decision?no=1", "/console/negotiation?no=1&replay=1",
+    "/console/negotiation?no=2", "/console/complaints",
 )  # fmt: skip
 
 
 @pytest.mark.parametrize("path", PAGES)
-async def test_a_viewer_sees_every_page(viewer, path):
-    answer = await viewer.get(path)
+async def test_a_viewer_sees_every_page(looker, path):
+    answer = await looker.get(path)
 
     assert answer.status_code == 200, answer.text[:500]
     assert "<h1" in answer.text
@@ -34,16 +30,16 @@ async def test_a_viewer_sees_every_page(viewer, path):
 @pytest.mark.parametrize(
     "path", [*PAGES, "/console/element/series?id=c1", "/console/audit/export.csv", "/console/live"]
 )
-async def test_nobody_sees_a_page_without_signing_in(anybody, path):
-    answer = await anybody.get(path)
+async def test_nobody_sees_a_page_without_signing_in(stranger, path):
+    answer = await stranger.get(path)
 
     assert answer.status_code == 303
     assert answer.headers["location"].startswith("/console/sign-in?next=")
 
 
 @pytest.mark.parametrize("path", [*PAGES[:6], "/console/sign-in"])
-async def test_a_page_needs_nothing_from_elsewhere_and_no_inline_code(viewer, path):
-    answer = await viewer.get(path)
+async def test_a_page_needs_nothing_from_elsewhere_and_no_inline_code(looker, path):
+    answer = await looker.get(path)
 
     policy = answer.headers["content-security-policy"]
     assert "default-src 'none'" in policy
@@ -52,51 +48,51 @@ async def test_a_page_needs_nothing_from_elsewhere_and_no_inline_code(viewer, pa
     assert not re.search(r"""(?:src|href|action)=["'](?:https?:)?//""", answer.text)
 
 
-async def test_what_is_not_there_is_said_so(viewer):
+async def test_what_is_not_there_is_said_so(looker):
     for path in ("/console/element?id=nothing", "/console/group?id=x", "/console/decision?no=99", "/console/nothing",
-                 "/console/negotiation?no=1", "/console/element"):  # fmt: skip
-        answer = await viewer.get(path)
+                 "/console/negotiation?no=99", "/console/element"):  # fmt: skip
+        answer = await looker.get(path)
         assert answer.status_code == 404, path
         assert "Not found" in answer.text
 
 
-async def test_names_are_never_taken_for_html(viewer):
-    answer = await viewer.get("/console/?words=%22%3E%3Cscript%3Ealert(1)%3C/script%3E")
+async def test_names_are_never_taken_for_html(looker):
+    answer = await looker.get("/console/?words=%22%3E%3Cscript%3Ealert(1)%3C/script%3E")
 
     assert "<script>alert" not in answer.text
 
 
-async def test_the_element_page_spells_the_tightest_quarter_out(viewer):
-    answer = await viewer.get("/console/element?id=c1")
+async def test_the_element_page_spells_the_tightest_quarter_out(looker):
+    answer = await looker.get("/console/element?id=c1")
 
     assert re.search(r"limit [\d.]+ kW − forecast −?[\d.]+ − margin [\d.]+ = headroom", answer.text)
     assert "north-c1" in answer.text
 
 
-async def test_a_chart_gets_every_layer_with_one_value_a_quarter(viewer):
-    told = (await viewer.get("/console/element/series?id=c1&phase=1")).json()
+async def test_a_chart_gets_every_layer_with_one_value_a_quarter(looker):
+    told = (await looker.get("/console/element/series?id=c1&phase=1")).json()
 
     lengths = {
         len(told[k]) for k in ("measured", "load", "used", "lower", "median", "upper", "limit", "headroom", "why")
     }
     assert lengths == {192 + 120}
     assert [s["name"] for s in told["shares"]] == ["north-c1", "harbour-c1"]
-    group = (await viewer.get("/console/group/series?id=north-c1")).json()
+    group = (await looker.get("/console/group/series?id=north-c1")).json()
     assert set(group["lines"]) == {
         "CONSUMPTION", "GENERATION", "FALLBACK_CONSUMPTION", "FALLBACK_GENERATION", "OPTIMUM",
     }  # fmt: skip
 
 
-async def test_the_chart_library_comes_from_here_packed_and_is_kept_for_ever(viewer):
-    page = await viewer.get("/console/element?id=c1")
+async def test_the_chart_library_comes_from_here_packed_and_is_kept_for_ever(looker):
+    page = await looker.get("/console/element?id=c1")
     path = re.search(r"/console/assets/plotly-[\d.]+\.js", page.text).group()
 
-    answer = await viewer.get(path, headers={"accept-encoding": "gzip"})
+    answer = await looker.get(path, headers={"accept-encoding": "gzip"})
 
     assert answer.headers["content-encoding"] == "gzip"
     assert "immutable" in answer.headers["cache-control"]
     assert len(answer.content) > 4_000_000
-    assert (await viewer.get("/console/assets/..%2frouter.py")).status_code == 404
+    assert (await looker.get("/console/assets/..%2frouter.py")).status_code == 404
 
 
 async def test_the_log_can_be_taken_away_as_csv_and_json(viewer):
@@ -129,8 +125,8 @@ async def test_the_filter_of_the_log_finds_who_and_what(world, viewer):
     assert "Nothing fits." in none
 
 
-async def test_programs_get_refusals_as_json(anybody):
-    answer = await anybody.get("/console/element/series?id=c1", headers={"accept": "application/json"})
+async def test_programs_get_refusals_as_json(stranger):
+    answer = await stranger.get("/console/element/series?id=c1", headers={"accept": "application/json"})
 
     assert (answer.status_code, answer.json()) == (401, {"detail": "sign in first"})
 
@@ -153,7 +149,7 @@ async def test_an_empty_grid_says_what_to_do(pool):
 
 async def test_the_margins_calibration_is_shown_by_quantile_from_stored_scores(world, viewer):
     before = (await viewer.get("/console/element?id=c1")).text
-    await score_element_c1(world)
+    await score_element_c1(world.pool)
 
     page = (await viewer.get("/console/element?id=c1")).text
     other = (await viewer.get("/console/element?id=c2")).text
@@ -170,21 +166,10 @@ async def test_the_margins_calibration_is_shown_by_quantile_from_stored_scores(w
 
 
 async def test_the_overview_tells_age_quality_and_who_is_offline(world, viewer):
-    await score_element_c1(world, came_w=250.0)
+    await score_element_c1(world.pool, came_w=250.0)
     await world.pool.execute("insert into peer (provider_no, state, state_since) values (0, 'offline', now())")
 
     page = re.sub(r"\s+", " ", re.sub(r"<[^>]*>", " ", (await viewer.get("/console/")).text))
 
     assert re.search(r"c1 ● ok .* kW newest ■ 33.3 % 2 groups harbour ○ never invited , north ▲ offline", page)
     assert re.search(r"c2 ● ok .* kW newest 0.0 % 1 group north ▲ offline", page)
-
-
-async def score_element_c1(world, came_w: float = 5.0) -> None:
-    """A scored forecast: c1 was below its 5 % quantile on one phase all day, all others stood on the median."""
-    load_w = np.broadcast_to(np.array([0.0, 10, 100, 190, 200])[:, None, None, None], (5, 3, 3, 96)).astype("f4")
-    said = LoadForecast(
-        window=Window(0, 96), levels=(0.01, 0.05, 0.5, 0.95, 0.99), load_w=load_w, source=np.full((3, 3), 4, "i1")
-    )
-    all_w = np.full((3, 3, 96), 100.0)
-    all_w[1, 0] = came_w
-    await QualityStore(world.pool).keep_score(AT, 0, score_forecast(said, all_w, 0.01))

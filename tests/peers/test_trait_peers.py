@@ -82,6 +82,7 @@ async def test_a_peer_that_was_silent_gets_a_handshake_and_the_newest_forecasts(
             return await here.state("fp") == "offline"
 
         await until(offline)
+        heard = [await here.last_heartbeat_at("fp")]
         await decide(pool, np.full((1, 96), 7_000.0))
         await asyncio.sleep(1.5)
         assert len(peer.forecasts) == 5
@@ -93,7 +94,9 @@ async def test_a_peer_that_was_silent_gets_a_handshake_and_the_newest_forecasts(
         await until(connected)
         await until(lambda: len(peer.forecasts) >= 10)
         await asyncio.sleep(1.5)
+        heard.append(await here.last_heartbeat_at("fp"))
 
+    assert heard[0] < heard[1]
     assert len(peer.forecasts) == 10
     assert all(f["forecasted_blocks"][0]["capacity"] == 10.1 for f in peer.forecasts[5:])
 

@@ -97,6 +97,11 @@ class World:
             "select state from peer join provider using (provider_no) where provider_id = $1", provider_id
         )
 
+    async def last_heartbeat_at(self, provider_id: str) -> datetime | None:
+        return await self.pool.fetchval(
+            "select last_heartbeat_at from peer join provider using (provider_no) where provider_id = $1", provider_id
+        )
+
     async def offline_mode_at(self, provider_id: str) -> datetime | None:
         return await self.pool.fetchval(
             "select offline_mode_at from peer join provider using (provider_no) where provider_id = $1", provider_id

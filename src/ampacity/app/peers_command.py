@@ -33,6 +33,7 @@ class PeerLine(msgspec.Struct, frozen=True, kw_only=True):
     state: str
     since: datetime
     base_url: str | None
+    last_heartbeat_at: datetime | None
     offline_mode_at: datetime | None
     heartbeat_interval_s: float | None
     preset: str
@@ -120,6 +121,7 @@ async def _peer_named(desk: Desk, provider_id: str) -> Peer:
 def _line(peer: Peer) -> PeerLine:
     return PeerLine(
         provider_id=peer.provider_id, state=peer.state.value, since=peer.state_since, base_url=peer.base_url,
-        offline_mode_at=peer.offline_mode_at, heartbeat_interval_s=peer.demands.heartbeat_interval_s,
+        last_heartbeat_at=peer.last_heartbeat_at, offline_mode_at=peer.offline_mode_at,
+        heartbeat_interval_s=peer.demands.heartbeat_interval_s,
         preset=str(peer.profile.get("preset") or ""), last_error=peer.last_error,
     )  # fmt: skip

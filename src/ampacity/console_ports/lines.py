@@ -187,6 +187,7 @@ class ProviderLine:
     dead: int
     state: str  # of its session
     state_since: datetime | None
+    last_heartbeat_at: datetime | None
     offline_mode_at: datetime | None  # until then its last heartbeat reaches
     last_error: str | None
 

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from datetime import datetime, timedelta
+from functools import partial
 
 from ampacity.errors import NotReady
 from ampacity.operations.desk import Desk, address_of
@@ -21,7 +22,8 @@ async def take_heartbeat(desk: Desk, caller: Caller, offline_mode_at: datetime) 
     if not has_registered(peer.state):
         raise NotReady(f"register first: the session is {peer.state}")
     if offline_mode_at <= now:
-        await desk.peers.note(peer.provider_no, lambda p: replace(p, offline_mode_at=offline_mode_at))
+        told = partial(replace, offline_mode_at=offline_mode_at, last_heartbeat_at=now)
+        await desk.peers.note(peer.provider_no, told)
         return
     after = await desk.peers.change(peer.provider_no, PeerEvent.HEARD, now, lambda p: _heard(p, offline_mode_at, now))
     if after is not None and after.step_at == now:
@@ -48,6 +50,7 @@ async def mark_silent(desk: Desk) -> list[Peer]:
 
 
 def _heard(peer: Peer, offline_mode_at: datetime, now: datetime) -> Peer:
+    heard = replace(peer, offline_mode_at=offline_mode_at, last_heartbeat_at=now)
     if peer.state is PeerState.OFFLINE:
-        return replace(peer, offline_mode_at=offline_mode_at, step_at=now, attempts=0, handshake_id=None)
-    return replace(peer, offline_mode_at=offline_mode_at)
+        return replace(heard, step_at=now, attempts=0, handshake_id=None)
+    return heard

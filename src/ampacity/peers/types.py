@@ -46,6 +46,7 @@ class Peer:
     attempts: int = 0
     last_error: str | None = None
     connected_at: datetime | None = None
+    last_heartbeat_at: datetime | None = None
 
 
 class TokenPurpose(StrEnum):

@@ -19,6 +19,7 @@ from ampacity.store.sql import sql
 _DIRECT = (
     "base_url", "token_sealed", "started_by", "register_id", "profile", "next_beat_at", "offline_mode_at",
     "handshake_id", "acknowledge_id", "step_at", "attempts", "last_error", "connected_at",
+    "last_heartbeat_at",
 )  # fmt: skip
 
 
@@ -136,4 +137,5 @@ async def _save(connection: "asyncpg.Connection[Any]", peer: Peer) -> None:
         peer.started_by, peer.register_id, dict(peer.profile), peer.demands.heartbeat_interval_s,
         list(peer.demands.measurements), peer.next_beat_at, peer.offline_mode_at, peer.handshake_id,
         peer.acknowledge_id, peer.step_at, peer.attempts, peer.last_error, peer.connected_at,
+        peer.last_heartbeat_at,
     )  # fmt: skip

@@ -1,10 +1,13 @@
 // What the charts have in common: times, colours from the style sheet, the axis, drawing anew on changes.
 const style = () => getComputedStyle(document.documentElement);
 const probe = document.createElement("span");
+const PAPER_WIDTH = 680; // of A4 between its margins
+let onPaper = false;
 
 export function colour(name) {
   document.body.append(probe);
   probe.setAttribute("hidden", "");
+  probe.style.colorScheme = onPaper ? "light" : "";
   probe.style.color = `var(--${name})`;
   const found = getComputedStyle(probe).color;
   probe.remove();
@@ -46,21 +49,32 @@ export const steps = (name, x, y, line, more = {}) => ({
   name, x, y, type: "scatter", mode: "lines", line: { shape: "hv", ...line }, hoverinfo: "none", connectgaps: false, ...more,
 });
 
-// Draws what an address gives, again when the page was refreshed or the theme changed.
+// Draws what an address gives, again when the page was refreshed, the theme changed or it goes to paper.
 export function keep(place, draw) {
   const address = place.dataset.elementChart ?? place.dataset.groupChart;
   let last = "";
+  const show = async () => {
+    const { traces, look } = draw(JSON.parse(last));
+    const size = onPaper ? { width: PAPER_WIDTH, autosize: false } : { autosize: true };
+    await Plotly.react(place, traces, { ...look, ...size }, { displayModeBar: false, responsive: true, scrollZoom: false });
+    place.dataset.drawn = "yes";
+  };
   const load = async (force) => {
     const answer = await fetch(address, { headers: { accept: "application/json" } });
     if (!answer.ok) return;
     const text = await answer.text();
     if (text === last && !force) return;
     last = text;
-    const { traces, look } = draw(JSON.parse(text));
-    await Plotly.react(place, traces, look, { displayModeBar: false, responsive: true, scrollZoom: false });
-    place.dataset.drawn = "yes";
+    await show();
+  };
+  const print = (is) => {
+    onPaper = is;
+    if (last) show();
   };
   load(true);
   document.addEventListener("ampacity:refreshed", () => load(false));
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => load(true));
+  matchMedia("print").addEventListener("change", (event) => print(event.matches));
+  addEventListener("beforeprint", () => print(true)); // in time for the layout, which the other is not everywhere
+  addEventListener("afterprint", () => print(false));
 }

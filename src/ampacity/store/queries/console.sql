@@ -154,7 +154,8 @@ select p.provider_no, p.provider_id, p.name,
         select count(*) from outbound_forecast o
         where o.provider_no = p.provider_no and o.dead_at > now() - interval '7 days'
     ) as dead,
-    coalesce(s.state::text, 'never invited') as state, s.state_since, s.offline_mode_at, s.last_error
+    coalesce(s.state::text, 'never invited') as state, s.state_since, s.last_heartbeat_at, s.offline_mode_at,
+    s.last_error
 from provider p
 left join peer s using (provider_no)
 left join (

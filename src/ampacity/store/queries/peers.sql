@@ -39,7 +39,8 @@ select provider_no from provider where provider_id = $1;
 update peer
 set state = $2, state_since = $3, base_url = $4, token_sealed = $5, started_by = $6, register_id = $7, profile = $8,
     heartbeat_interval_s = $9, measurement_configuration = $10, next_beat_at = $11, offline_mode_at = $12,
-    handshake_id = $13, acknowledge_id = $14, step_at = $15, attempts = $16, last_error = $17, connected_at = $18
+    handshake_id = $13, acknowledge_id = $14, step_at = $15, attempts = $16, last_error = $17, connected_at = $18,
+    last_heartbeat_at = $19
 where provider_no = $1;
 
 -- name: add_peer_event
