@@ -74,7 +74,7 @@ async def test_a_waiting_request_shows_what_it_would_do_before_it_is_decided(ask
 
     assert "What it would do if it were decided now" in page
     assert "Replay the decision" not in page
-    assert re.search(r"harbour-c1 asked harbour", page)
+    assert re.search(r"harbour-c1 harbour, asked", page)
     assert "Nobody else would hold less or more" in page
 
 
