@@ -3,12 +3,18 @@
 import csv
 import json
 import shutil
+from datetime import datetime, timedelta
 
 import asyncpg
 import pytest
 
+from ampacity.app.clock import wall_clock
 from ampacity.intake.bundled import bundled_folder
+from ampacity.operations.limits import set_limit
+from ampacity.people import LimitKind, NewLimit, Role
+from ampacity.store.pool import connect
 from tests.acceptance.commands import run
+from tests.operations.people import limit_desk, person
 
 AT = "2016-06-05T12:00:00Z"
 
@@ -134,3 +140,41 @@ def test_a_database_that_does_not_answer_is_told_without_its_password():
 
 def test_migrate_says_what_it_did(on):
     assert "up to date" in run("migrate", **on).stdout
+
+
+async def test_what_the_console_shows_is_told_in_the_terminal_too(on, dsn):
+    run("import", str(bundled_folder()), **on)
+    run("cycle", "--at", AT, **on)
+    await propose_an_override(dsn)
+
+    rows = json.loads(run("overview", "--at", AT, "--json", **on).stdout)
+    table = run("overview", "--at", AT, "--find", "feeder-1", **on).stdout
+    limits = run("limits", "--at", AT, **on).stdout
+    log = list(csv.DictReader(run("audit", "--about", "element/feeder-1", **on).stdout.splitlines()))
+    lines = [json.loads(line) for line in run("audit", "--json", **on).stdout.splitlines()]
+    wrong = run("overview", "--state", "fine", **on)
+
+    assert len(rows) == 8
+    assert rows == sorted(rows, key=lambda r: r["headroom_w"])
+    assert {r["state"] for r in rows} == {"ok"}
+    assert "feeder-1" in table
+    assert "feeder-2" not in table
+    assert "feeder-1  override of 20.0 kW a phase" in limits
+    assert "2016-06-05 12:00 to 2016-06-05 16:00 UTC, ada: cable moved" in limits
+    assert [(a["who"], a["about"]) for a in log] == [("ada", "element/feeder-1")]
+    assert {a["what"] for a in lines} >= {"decided: cycle", "added an account", log[0]["what"]}
+    assert wrong.returncode == 2
+    assert "over, tight, unknown, ok" in wrong.stderr.replace("\n", " ").replace("│", "")
+
+
+async def propose_an_override(dsn: str) -> None:
+    begin = datetime.fromisoformat(AT)
+    pool = await connect(dsn, max_size=2)
+    ada = await person(pool, "ada", Role.OPERATOR, wall_clock)
+    feeder = await pool.fetchval("select element_no from element where element_id = 'feeder-1'")
+    override = NewLimit(
+        element_no=feeder, kind=LimitKind.OVERRIDE, reason="cable moved", at_once=False, limit_w=20_000.0,
+        starts_at=begin, ends_at=begin + timedelta(hours=4),
+    )  # fmt: skip
+    await set_limit(limit_desk(pool, lambda: begin, wall_clock), ada, override)
+    await pool.close()

@@ -15,6 +15,7 @@ from ampacity.app.commands import (
     emergency_command,
     fairness_command,
     import_command,
+    look_commands,
     measurements_command,
     migrate_command,
     proof_commands,
@@ -48,6 +49,9 @@ app.add_typer(database_command.commands, name="database")
 app.command("weather")(weather_command.weather)
 app.command("forecast-quality")(quality_command.quality)
 app.command("backtest")(backtest_command)
+app.command("overview")(look_commands.show_overview)
+app.command("limits")(look_commands.list_limits)
+app.command("audit")(look_commands.export_audit)
 app.command("replay")(proof_commands.replay_decision)
 app.command("explain")(proof_commands.explain)
 app.command("fairness")(fairness_command.fairness)

@@ -1,8 +1,6 @@
 """Can it be trusted: scores, data gaps, cycles; and the audit log."""
 
-from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
-from typing import Any
 from urllib.parse import urlencode
 from zoneinfo import ZoneInfo
 
@@ -13,15 +11,12 @@ from litestar.response import Response, Stream
 from ampacity.console.front import Asked, console_of
 from ampacity.console.negotiations import replayed
 from ampacity.console.render import page
-from ampacity.console_ports import AuditFilter, Views
+from ampacity.console_ports import AuditFilter
 from ampacity.errors import NotFound
+from ampacity.operations.audit import audit_as_csv, audit_as_json
 from ampacity.operations.quality import marks_of, quality
-from ampacity.people import Act
 
 PER_PAGE = 100
-_EXPORT_AT_ONCE = 1000
-_MOST_EXPORTED = 200_000
-_COLUMNS = ("at", "who", "what", "about", "detail")
 
 
 @get("/quality")
@@ -110,38 +105,7 @@ def _day(text: str, zone: ZoneInfo, days_on: int) -> datetime | None:
 def _export(request: Asked, ending: str, media_type: str) -> Stream:
     console = console_of(request)
     wanted = _filter(dict(request.query_params.items()), console.zone)
-    lines = _csv if ending == "csv" else _json
+    lines = audit_as_csv if ending == "csv" else audit_as_json
     name = f"ampacity-audit-{console.wall():%Y%m%d-%H%M}.{ending}"
     headers = {"Content-Disposition": f'attachment; filename="{name}"', "Cache-Control": "no-store"}
     return Stream(lines(console.ports.views, wanted), media_type=media_type, headers=headers)
-
-
-async def _acts(views: Views, wanted: AuditFilter) -> AsyncIterator[list[Act]]:
-    for offset in range(0, _MOST_EXPORTED, _EXPORT_AT_ONCE):
-        acts = list(await views.audit(wanted, _EXPORT_AT_ONCE, offset))
-        yield acts
-        if len(acts) < _EXPORT_AT_ONCE:
-            return
-
-
-async def _csv(views: Views, wanted: AuditFilter) -> AsyncIterator[bytes]:
-    yield (",".join(_COLUMNS) + "\r\n").encode()
-    async for acts in _acts(views, wanted):
-        yield "".join(",".join(_cell(value) for value in _row(a).values()) + "\r\n" for a in acts).encode()
-
-
-async def _json(views: Views, wanted: AuditFilter) -> AsyncIterator[bytes]:
-    async for acts in _acts(views, wanted):
-        yield b"".join(msgspec.json.encode(_row(a)) + b"\n" for a in acts)
-
-
-def _row(act: Act) -> dict[str, Any]:
-    return {"at": act.at.isoformat(), "who": act.who, "what": act.what, "about": act.about, "detail": dict(act.detail)}
-
-
-def _cell(value: object) -> str:
-    """A CSV cell that a spreadsheet takes for text, never for a formula."""
-    text = value if isinstance(value, str) else msgspec.json.encode(value).decode()
-    if text[:1] in {"=", "+", "-", "@", "\t", "\r"}:
-        text = "'" + text
-    return '"' + text.replace('"', '""') + '"'
