@@ -63,8 +63,8 @@ class Outline:
         beside = model.weather_free if daily.weather_free is not None else None
         return cls(
             model=_bare(model),
-            learnt=_learnt(model),
-            weather_free=None if beside is None else _learnt(beside),
+            learnt=_learnt(model, model.settings.levels),
+            weather_free=None if beside is None else _learnt(beside, model.settings.levels),
         )
 
     @property
@@ -80,13 +80,13 @@ def _bare(model: ForecastModel) -> ForecastModel:
     return replace(model, experts={}, track=new_track(0, 0), weather_free=beside)
 
 
-def _learnt(model: ForecastModel) -> Learnt:
-    """Of all series, worked out in the chunks in which forecasts are made."""
+def _learnt(model: ForecastModel, levels: tuple[float, ...]) -> Learnt:
+    """Of all series at some levels, worked out in the chunks in which forecasts are made."""
     chunks = list(chunks_of(model))
     if not chunks:
-        return Learnt.of(model.track, model.settings.levels)
+        return Learnt.of(model.track, levels)
     back = np.argsort(np.concatenate(chunks))
-    parts = [Learnt.of(track_of(model.track, rows), model.settings.levels) for rows in chunks]
+    parts = [Learnt.of(track_of(model.track, rows), levels) for rows in chunks]
     axis = {"factor": 1}
     joined = {
         name: np.concatenate([getattr(part, name) for part in parts], axis=axis.get(name, 0)) for name in vars(parts[0])
