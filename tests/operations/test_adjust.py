@@ -20,7 +20,7 @@ from ampacity.store.postgres import PostgresCycles, PostgresGrid
 from ampacity.store.records import PostgresRecords
 from ampacity.store.requests import PostgresRequests
 from ampacity.store.usage import UsageStore
-from ampacity.timegrid import Window, quarter_at
+from ampacity.timegrid import quarter_at
 from tests.operations.conftest import DAYS, START, Connected, small_network
 
 AT = START + timedelta(days=DAYS)
@@ -211,12 +211,12 @@ async def test_the_database_itself_refuses_grants_beyond_headroom(bench):
 
 
 async def test_a_decision_on_stale_figures_is_not_kept(bench):
-    window, shape = Window(quarter_at(AT), 4), (3, 3, 4)
+    quarters, shape = quarter_at(AT) + np.arange(4), (3, 3, 4)
 
     async def give(given_w: float) -> None:
         async with bench.on.requests.gate() as gate, gate.decide(AT, {}) as writer:
             room_w, elements = np.full(shape, 5000.0), np.arange(3)
-            await writer.reserve(Direction.IMPORT, window, room_w, np.full(shape, given_w), AT, elements)
+            await writer.reserve(Direction.IMPORT, quarters, room_w, np.full(shape, given_w), AT, elements)
 
     await give(3000.0)
     decided = await bench.pool.fetchval("select count(*) from decision")

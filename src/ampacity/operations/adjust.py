@@ -26,6 +26,7 @@ from ampacity.ports import (
     Floats,
     GridStore,
     GridVersion,
+    Ints,
     JsonObject,
     RequestOutcome,
     RequestStore,
@@ -97,7 +98,7 @@ async def _decide_fresh(
     if reasons:
         batch = _first([r for r in fresh if r.request_no in reasons])
         return await _refuse(gate, version, batch, table, reasons, now=now, rules=rules)
-    situation = situation_of(gate.network, table, room, direction, now)
+    situation = await asyncio.to_thread(situation_of, gate.network, table, room, direction, now)
     asked = await _ask_operator(gate, situation, fresh, now=now, rules=rules)
     open_ = [r for r in fresh if r.request_no not in asked]
     due = {r.request_no for r in fresh if rules.is_due(r.received_at, now)}
@@ -162,21 +163,22 @@ async def _write(writer: TreeWriter, decided: DecidedBatch, due: Collection[int]
             outcome = replace(outcome, detail={**outcome.detail, "instant_w": _gained_w(decided, i, request)})
         outcomes.append(outcome)
     await writer.outcomes(outcomes, now)
-    await _reserve(writer, decided, now)
+    await writer.reserve(decided.situation.direction, *await asyncio.to_thread(_reservation, decided), now)
     await writer.capacities(decided.table, decided.groups)
     await _answer(writer, decided.batch)
     await writer.send(decided.table.kind, decided.groups[len(decided.batch) :])
 
 
-async def _reserve(writer: TreeWriter, decided: DecidedBatch, now: datetime) -> None:
-    """Let the database check that what is given is there."""
+def _reservation(decided: DecidedBatch) -> tuple[Ints, Floats, Floats]:
+    """In which quarters something is given or given back (Q,), the room there was and what is given of it (E, 3, Q)."""
     situation, groups = decided.situation, list(decided.groups)
     network, held_w = situation.network, np.asarray(situation.held_w, np.float64)
     phase_share = np.asarray(network.phase_share, np.float64)
     more_w = np.asarray(decided.table.capacity_w, np.float64) - held_w[groups]
-    given_w = element_load_w(more_w, network.parent, network.element[groups], phase_share[groups])
-    room_w = situation.headroom_w - element_load_w(held_w, network.parent, network.element, phase_share)
-    await writer.reserve(situation.direction, situation.window, room_w, given_w, now)
+    steps = np.flatnonzero(more_w.any(axis=0))
+    given_w = element_load_w(more_w[:, steps], network.parent, network.element[groups], phase_share[groups])
+    held_load_w = element_load_w(held_w[:, steps], network.parent, network.element, phase_share)
+    return situation.window.first + steps, situation.headroom_w[:, :, steps] - held_load_w, given_w
 
 
 def _gained_w(decided: DecidedBatch, i: int, request: WaitingRequest) -> float:

@@ -14,6 +14,7 @@ from ampacity.ports import (
     Floats,
     Gate,
     GridVersion,
+    Ints,
     JsonObject,
     RequestOutcome,
     RequestWriter,
@@ -88,10 +89,10 @@ class TreeWriter:
         await self._writer.outcomes(whole, at)
 
     async def reserve(
-        self, direction: Direction, window: Window, room_w: Floats, given_w: Floats, at: datetime
+        self, direction: Direction, quarters: Ints, room_w: Floats, given_w: Floats, at: datetime
     ) -> None:
         """As of a `RequestWriter`."""
-        await self._writer.reserve(direction, window, room_w, given_w, at, self._batch.elements)
+        await self._writer.reserve(direction, quarters, room_w, given_w, at, self._batch.elements)
 
     async def capacities(self, table: CapacityTable, groups: Sequence[int]) -> None:
         """Store capacities of these groups; what bound them has its number in the whole grid."""

@@ -114,9 +114,9 @@ class RequestWriter(DecisionWriter, Protocol):
         ...
 
     async def reserve(
-        self, direction: Direction, window: Window, room_w: Floats, given_w: Floats, at: datetime, elements: Ints
+        self, direction: Direction, quarters: Ints, room_w: Floats, given_w: Floats, at: datetime, elements: Ints
     ) -> None:
-        """Enter in the ledger what is given beyond what was held, (E, 3, T) each [W], of these elements (E,).
+        """Enter in the ledger what is given beyond what was held [W], (E, 3, Q), of these elements (E,), quarters (Q,).
 
         Raises:
             Conflict: together with what others were given it exceeds the headroom; nothing is written.

@@ -252,7 +252,7 @@ class PostgresRequestDecision(PostgresDecision):
         await self._outer.finish(summary, stages)
 
     async def reserve(
-        self, direction: Direction, window: Window, room_w: Floats, given_w: Floats, at: datetime, elements: Ints
+        self, direction: Direction, quarters: Ints, room_w: Floats, given_w: Floats, at: datetime, elements: Ints
     ) -> None:
         element, phase, step = np.nonzero(np.abs(given_w) > _LEAST_W)
         if element.size == 0:
@@ -260,7 +260,7 @@ class PostgresRequestDecision(PostgresDecision):
         try:
             await self._connection.execute(
                 sql("reserve_capacity"), at, direction.value, elements[element].tolist(), (phase + 1).tolist(),
-                (step + window.first).tolist(), room_w[element, phase, step].astype(float).tolist(),
+                quarters[step].tolist(), room_w[element, phase, step].astype(float).tolist(),
                 given_w[element, phase, step].astype(float).tolist(),
             )  # fmt: skip
         except asyncpg.CheckViolationError as exceeded:
