@@ -2,6 +2,8 @@
 
 import asyncio
 import logging
+import math
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -21,6 +23,7 @@ from ampacity.timegrid import QUARTER, floor_quarter
 
 _LOG = logging.getLogger(__name__)
 _TRY_AGAIN_S = 1.0
+_FOLLOW_EVERY_S = 2.0  # what becomes of decided requests is told that late at most
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,12 +85,15 @@ class Schedule:
 
     async def run_decisions(self) -> None:
         """Decide on requests: when somebody asks here, and now and then for those who asked another server."""
+        followed = -math.inf
         while True:
             self.asked.clear()
             try:
                 if await self._decide_requests():
                     self.wake_sender()
-                await self.store.requests.follow(self.clock())
+                if time.monotonic() >= followed + _FOLLOW_EVERY_S:
+                    await self.store.requests.follow(self.clock())
+                    followed = time.monotonic()
             except AmpacityError as told:
                 _LOG.warning("%s", told)
             except Exception:  # noqa: BLE001
