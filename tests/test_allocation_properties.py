@@ -84,6 +84,33 @@ def test_other_quarters_other_trees_and_threads_change_no_bit(case, workers):
         assert alone.shared().allocated_w.tobytes() == together[:, t : t + 1].tobytes()
 
 
+@given(cases(quarters=5), st.booleans())
+def test_who_loads_all_phases_alike_gets_the_same_beside_a_tree_where_some_do_not(case, thirds):
+    share = np.full_like(case.phase_share, 1 / 3 if thirds else 1.0)
+    alike = replace(case, phase_share=share)
+    quarters, elements = case.cap_w.shape[1], len(case.parent)
+    beside = replace(
+        alike,
+        headroom_w=np.concatenate([case.headroom_w, np.full((1, *case.headroom_w.shape[1:]), 50.0)]),
+        parent=np.append(case.parent, -1),
+        element=np.append(case.element, elements),
+        phase_share=np.concatenate([share, np.eye(1, share.shape[1])]),
+        weight=np.append(case.weight, 1.0),
+        floor_w=np.concatenate([case.floor_w, np.zeros((1, quarters))]),
+        cap_w=np.concatenate([case.cap_w, np.full((1, quarters), 80.0)]),
+    )
+
+    here, there = alike.shared(), beside.shared()
+
+    for mine, its in zip(vars_of(here), vars_of(there), strict=True):
+        assert mine.tobytes() == its[:-1].tobytes()
+    assert (there.allocated_w[-1] == 50.0).all()
+
+
+def vars_of(result) -> tuple[np.ndarray, ...]:
+    return result.allocated_w, result.bound_by, result.bound_phase, result.level
+
+
 @given(cases(groups=12))
 def test_nobody_envies_a_neighbour_at_the_same_place(case):
     result = case.shared()

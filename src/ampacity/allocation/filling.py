@@ -18,7 +18,7 @@ import numpy as np
 
 from ampacity.allocation.forest import Bools, Floats, Forest, Ints, add_up
 
-LEFT, WEIGHT, WANT, COUNT = range(4)
+WEIGHT, WANT, COUNT = range(3)
 _STEP_BITS = 50  # a tree's largest headroom is that many bits of steps, fewer where very many users add up
 
 
@@ -47,17 +47,21 @@ class Filled:
 
 @dataclass(frozen=True, slots=True)
 class _Rising:
-    """The part of the problem that is not settled yet."""
+    """The part of the problem that is not settled yet.
+
+    Where every user loads all phases alike, R is 1 and stands for each of them; else it is P.
+    """
 
     forest: Forest
     origin: Ints  # (N,) position in the whole forest
     power_steps: Floats  # (N,) steps per watt
     weight_steps: Floats  # (N,) steps per unit of weight
-    sums: Ints  # (4, P, N) of the rising users behind: headroom left, weight, what they want at most, their number
-    users: Users
+    left: Ints  # (P, N) headroom
+    sums: Ints  # (3, R, N) of the rising users behind: weight, what they want at most, their number
+    users: Users  # their shares (R, M)
     number: Ints  # (M,) among all users
     cap_level: Floats  # (M,)
-    loads: Ints  # (3, P, M) weight, wanted power, 1 where it loads the phase
+    loads: Ints  # (3, R, M) weight, wanted power, 1 where it loads the phase
 
 
 def fill(forest: Forest, headroom_w: Floats, users: Users) -> Filled:
@@ -69,7 +73,7 @@ def fill(forest: Forest, headroom_w: Floats, users: Users) -> Filled:
         users: The M users.
     """
     rising = _start(forest, np.maximum(headroom_w, 0.0), users)
-    left_w = (rising.sums[LEFT] - rising.sums[WANT]) / rising.power_steps
+    left_w = (rising.left - rising.sums[WANT]) / rising.power_steps
     taken_w = users.cap_w.copy()
     stopped_at = np.full(len(users.at), -1, np.int64)
     if (left_w >= 0).all():
@@ -87,13 +91,15 @@ def fill(forest: Forest, headroom_w: Floats, users: Users) -> Filled:
         _take_out(rising, now, taken)
         rising = _without(rising, ~settled)
         if len(rising.users.at) < planted / 2:
-            left_w[:, rising.origin] = rising.sums[LEFT] / rising.power_steps
+            left_w[:, rising.origin] = rising.left / rising.power_steps
             rising, planted = _pruned(rising), len(rising.users.at)
     return Filled(taken_w, stopped_at, left_w)
 
 
 def _start(forest: Forest, headroom_w: Floats, users: Users) -> _Rising:
-    phases, size = headroom_w.shape
+    size = headroom_w.shape[1]
+    if len(users.share) and (users.share == users.share[0]).all():
+        users = replace(users, share=users.share[:1])
     root = forest.root
     at_root = root[users.at]
     largest_w = np.zeros(size)
@@ -111,12 +117,12 @@ def _start(forest: Forest, headroom_w: Floats, users: Users) -> _Rising:
     loads[0] = np.ceil(users.share * users.weight * weight_steps[users.at])
     loads[1] = np.ceil(want_w * power_steps[users.at])
     loads[2] = users.share > 0
-    sums = np.zeros((4, phases, size), np.int64)
-    add_up(sums[1:].reshape(-1, size), users.at, loads.reshape(-1, len(users.at)))
-    forest.climb(sums[1:])
-    sums[LEFT] = np.floor(headroom_w * power_steps)
+    sums = np.zeros((3, len(users.share), size), np.int64)
+    add_up(sums.reshape(-1, size), users.at, loads.reshape(-1, len(users.at)))
+    forest.climb(sums)
+    left = np.floor(headroom_w * power_steps).astype(np.int64)
     return _Rising(
-        forest, np.arange(size), power_steps, weight_steps, sums, users,
+        forest, np.arange(size), power_steps, weight_steps, left, sums, users,
         np.arange(len(users.at)), users.cap_w / users.weight, loads,
     )  # fmt: skip
 
@@ -129,10 +135,10 @@ def _steps(largest: Floats, bits: Ints) -> Floats:
 def _stops(rising: _Rising) -> tuple[Floats, Ints]:
     """The lowest level at which each user may be stopped by a place, as known now, and that place."""
     level, place = _lowest_upstream(rising)
-    at, loads = rising.users.at, rising.loads[2]
+    at, loads = rising.users.at, np.broadcast_to(rising.loads[COUNT], (len(level), len(rising.users.at)))
     lowest = np.full(len(at), np.inf)
     stop = np.full(len(at), -1, np.int64)
-    for p in range(len(loads)):
+    for p in range(len(level)):
         here = level[p].take(at)
         lower = (here < lowest) & (loads[p] > 0)
         np.copyto(lowest, here, where=lower)
@@ -147,7 +153,7 @@ def _lowest_upstream(rising: _Rising) -> tuple[Floats, Ints]:
     it will stop, since users that stop earlier only leave more.  A place that could
     give all who rise behind it all they want never stops anybody.
     """
-    left, weight, want, _ = rising.sums
+    left, (weight, want, _) = rising.left, rising.sums
     binding = (want > left) & (weight > 0)
     level = np.full(left.shape, np.inf)
     factor = rising.weight_steps / rising.power_steps
@@ -169,7 +175,7 @@ def _lowest_upstream(rising: _Rising) -> tuple[Floats, Ints]:
 def _settled(rising: _Rising, lowest: Floats, stop: Ints) -> tuple[Bools, Bools]:
     """Which users stop now, and which of them at their own cap."""
     own: Bools = rising.cap_level <= lowest
-    count = rising.sums[COUNT].ravel()
+    count = np.broadcast_to(rising.sums[COUNT], rising.left.shape).ravel()
     stopping = np.bincount(stop[~own], minlength=count.size)
     bottleneck = stopping == count
     settled = own | bottleneck[stop]
@@ -180,14 +186,15 @@ def _take_out(rising: _Rising, now: Ints, taken_w: Floats) -> None:
     """Book, in place, what settled users take at every place on their path."""
     at = rising.users.at[now]
     share = rising.users.share[:, now]
-    phases, size = rising.sums.shape[1:]
-    out = np.zeros((4, phases, size), np.int64)
-    values = np.empty((4, phases, len(now)), np.int64)
-    values[LEFT] = np.ceil(share * (taken_w * rising.power_steps[at]))
-    values[1:] = rising.loads[:, :, now]
+    rows, size = rising.sums.shape[1:]
+    out = np.zeros((4, rows, size), np.int64)
+    values = np.empty((4, rows, len(now)), np.int64)
+    values[:3] = rising.loads[:, :, now]
+    values[3] = np.ceil(share * (taken_w * rising.power_steps[at]))
     add_up(out.reshape(-1, size), at, values.reshape(-1, len(now)))
     rising.forest.climb(out)
-    np.subtract(rising.sums, out, out=rising.sums)
+    np.subtract(rising.sums, out[:3], out=rising.sums)
+    np.subtract(rising.left, out[3], out=rising.left)
 
 
 def _without(rising: _Rising, still: Bools) -> _Rising:
@@ -211,6 +218,7 @@ def _pruned(rising: _Rising) -> _Rising:
         origin=rising.origin[alive],
         power_steps=rising.power_steps[alive],
         weight_steps=rising.weight_steps[alive],
+        left=rising.left[:, alive],
         sums=rising.sums[:, :, alive],
         users=replace(rising.users, at=position[rising.users.at]),
     )

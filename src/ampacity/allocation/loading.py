@@ -16,6 +16,9 @@ def element_load_w(group_w: Floats, parent: Ints, element: Ints, phase_share: Fl
         element: Index of the element behind which each group is connected, shape (G,).
         phase_share: How much of each watt loads each phase, shape (G, P).
     """
+    phases = phase_share.shape[1]
+    if phases > 1 and (phase_share == phase_share[:, :1]).all():  # all load all phases alike: added up once
+        return np.repeat(element_load_w(group_w, parent, element, phase_share[:, :1]), phases, axis=1)
     forest, order = plant(np.asarray(parent, np.int64))
     position = np.empty_like(order)
     position[order] = np.arange(len(order))
