@@ -69,11 +69,16 @@ class Offer:
         digest = await asyncio.to_thread(plan_print, plan)
         await self.sharing.offer(self.slot, self.holder, digest, list(blocks))
         making: deque[asyncio.Task[BlockForecast]] = deque()
+
+        async def begin() -> None:
+            while len(making) < at_once and (first := await self.sharing.take_own(self.holder)) is not None:
+                making.append(asyncio.create_task(_made(make, blocks[first])))
+
         try:
             while missing:
-                while len(making) < at_once and (first := await self.sharing.take_own(self.holder)) is not None:
-                    making.append(asyncio.create_task(_made(make, blocks[first])))
+                await begin()
                 found = [await making.popleft()] if making else []
+                await begin()  # so that no core waits for what becomes of the block
                 for block in (*found, *await self._handed_in(is_idle=not found)):
                     missing.discard(block.elements.start)
                     yield block
