@@ -51,7 +51,7 @@
 
     // Remembers what is on the screen, for what must be on the paper.
     remember() {
-      for (const e of document.querySelectorAll("main :is(h1, h2, p, li, th, td, pre, figure, svg, .chart)"))
+      for (const e of document.querySelectorAll("main :is(h1, h2, p, li, th, td, pre, figure, svg, .chart, label:has(:checked))"))
         if (shown(e) && e.textContent.trim() && !e.closest("form, .tools, .pages, .acts, .thumbs, details"))
           e.dataset.seen = "yes";
     },

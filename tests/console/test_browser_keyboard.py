@@ -66,6 +66,25 @@ async def test_the_tree_of_feeders_is_walked_by_tab_and_opened_by_enter(browser,
     await expect(page.get_by_role("heading", name="c2")).to_be_visible()
 
 
+async def test_a_layer_of_a_chart_is_hidden_by_keyboard_and_stays_so_when_it_is_drawn_anew(browser, shown):
+    watched = await enter(browser, shown, "vi")
+    page = await watched.go("/console/element?id=c1")
+    limit = page.get_by_label("limit", exact=True)
+    drawn = (
+        "document.querySelector('[data-element-chart]').data.filter((t) => t.name === 'limit').map((t) => t.visible)"
+    )
+    assert await page.evaluate(drawn) == [True]
+
+    await limit.focus()
+    await page.keyboard.press("Space")
+    await expect(limit).not_to_be_checked()
+    assert await page.evaluate(drawn) == [False]
+    await watched.look(color_scheme="dark")
+
+    await expect(limit).not_to_be_checked()
+    assert await page.evaluate(drawn) == [False]
+
+
 async def test_a_menu_opens_and_closes_by_keyboard(browser, shown):
     page = await (await enter(browser, shown, "root")).go("/console/providers")
     await page.locator("summary").first.focus()

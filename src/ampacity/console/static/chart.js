@@ -32,8 +32,7 @@ export function layout(data, x, shapes = []) {
   const axis = { gridcolor: rule, zeroline: false, linecolor: rule, tickfont: font, fixedrange: false };
   return {
     font, paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)", margin: { l: 52, r: 12, t: 8, b: 34 },
-    hovermode: "x", showlegend: true, uirevision: "kept", hoverdistance: -1,
-    legend: { orientation: "h", y: 1.02, yanchor: "bottom", x: 0, font },
+    hovermode: "x", showlegend: false, uirevision: "kept", hoverdistance: -1,
     hoverlabel: { font: { size: 12 } },
     xaxis: { ...axis, type: "date", range: [x[Math.max(0, Math.floor(x.length * 0.42))], x.at(-1)], tickformat: "%H:%M\n%a %d %b",
       showspikes: true, spikemode: "across", spikethickness: 1, spikecolor: colour("muted"), spikedash: "solid" },
@@ -49,12 +48,63 @@ export const steps = (name, x, y, line, more = {}) => ({
   name, x, y, type: "scatter", mode: "lines", line: { shape: "hv", ...line }, hoverinfo: "none", connectgaps: false, ...more,
 });
 
+const SVG = "http://www.w3.org/2000/svg";
+
+function element(name, attributes, space) {
+  const made = space ? document.createElementNS(space, name) : document.createElement(name);
+  for (const [key, value] of Object.entries(attributes)) made.setAttribute(key, value);
+  return made;
+}
+
+function swatch({ line, fill, fillcolor, marker }) {
+  const picture = element("svg", { width: 26, height: 10, "aria-hidden": "true" }, SVG);
+  const area = fill ? element("rect", { width: 26, height: 10, fill: fillcolor }, SVG) : "";
+  const dash = { dot: "2 3" }[line?.dash] ?? (line?.dash ?? "").replaceAll("px", "");
+  const stroke = element("path", { d: "M0 5H26", stroke: line?.color ?? "none", "stroke-width": line?.width ?? 0, "stroke-dasharray": dash }, SVG);
+  const mark = marker ? element("path", { d: "M13 0l5 5-5 5-5-5z", fill: marker.color }, SVG) : "";
+  picture.append(area, stroke, mark);
+  return picture;
+}
+
+// A box to tick for each layer, above the chart; `changed` is called when one is ticked.
+function layers(place, changed) {
+  const box = element("fieldset", { class: "toggles" });
+  const title = element("legend", { class: "unseen" });
+  title.textContent = "Layers of the chart";
+  const hidden = new Map();
+  let shown = "";
+  place.before(box);
+  return (traces) => {
+    const named = traces.filter((t) => t.showlegend !== false);
+    for (const t of named) {
+      if (!hidden.has(t.name)) hidden.set(t.name, t.visible === "legendonly");
+      t.visible = !hidden.get(t.name);
+    }
+    const looks = JSON.stringify(named.map((t) => [t.name, t.line?.color, t.fillcolor]));
+    if (looks === shown) return;
+    shown = looks;
+    box.replaceChildren(title, ...named.map((t) => {
+      const label = document.createElement("label");
+      const tick = element("input", { type: "checkbox" });
+      tick.checked = !hidden.get(t.name);
+      tick.addEventListener("change", () => {
+        hidden.set(t.name, !tick.checked);
+        changed();
+      });
+      label.append(tick, swatch(t), t.name);
+      return label;
+    }));
+  };
+}
+
 // Draws what an address gives, again when the page was refreshed, the theme changed or it goes to paper.
 export function keep(place, draw) {
   const address = place.dataset.elementChart ?? place.dataset.groupChart;
+  const pick = layers(place, () => show());
   let last = "";
   const show = async () => {
     const { traces, look } = draw(JSON.parse(last));
+    pick(traces);
     const size = onPaper ? { width: PAPER_WIDTH, autosize: false } : { autosize: true };
     await Plotly.react(place, traces, { ...look, ...size }, { displayModeBar: false, responsive: true, scrollZoom: false });
     place.dataset.drawn = "yes";

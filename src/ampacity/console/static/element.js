@@ -8,7 +8,7 @@ function traces(data, x) {
   const series = colour("series");
   const drawn = [
     steps("lower", x, data.lower, { width: 0 }, { showlegend: false }),
-    steps("forecast band", x, data.upper, { width: 0 }, { fill: "tonexty", fillcolor: colour("band"), legendgroup: "band" }),
+    steps("band", x, data.upper, { width: 0 }, { fill: "tonexty", fillcolor: colour("band"), legendgroup: "band" }),
   ];
   const stack = [...data.upper];
   data.shares.forEach((share, i) => {
@@ -21,9 +21,9 @@ function traces(data, x) {
   drawn.push(
     steps("forecast", x, data.median, { width: 1.25, dash: "dot", color: series }),
     steps("upper bound", x, data.upper, { width: 1.5, color: series }),
-    steps("not flexible", x, data.load, { width: 1, color: colour("muted") }, { visible: "legendonly" }),
+    steps("other", x, data.load, { width: 1, color: colour("muted") }, { visible: "legendonly" }),
     steps("measured", x, data.measured, { width: 1.75, color: colour("ink") }),
-    steps("flexible use", x, data.used.map((w, q) => (x[q] < at(data, data.now) ? w : null)), { width: 1.25, color: colour("ok") }),
+    steps("flexible", x, data.used.map((w, q) => (x[q] < at(data, data.now) ? w : null)), { width: 1.25, color: colour("ok") }),
     steps("headroom", x, data.headroom, { width: 1, color: colour("tight") }, { visible: "legendonly" }),
     steps("limit", x, data.limit, { width: 2.5, dash: "10px,4px", color: colour("limit") }),
   );
