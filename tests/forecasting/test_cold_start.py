@@ -65,6 +65,33 @@ def test_margins_narrow_as_history_comes():
     assert margin[0] > margin[5] > margin[20]
 
 
+@pytest.mark.parametrize("folder", ["fontana", "nl-grid-points", "nl-substations", "simbench-urban6"])
+def test_a_few_days_of_its_own_say_more_than_yesterday_does(shared, folder):
+    measured = read_folder(shared / "data" / folder).measurements
+    load_w = np.nansum(measured.load_w, axis=1)
+    found_w, came_w, upper_w = [], [], []
+    for day in range(20, 48, 3):
+        end = day * 96
+        known = np.full((len(load_w), 3, 5 * 96), np.nan, np.float32)
+        known[:, 0] = load_w[:, end - 5 * 96 : end]
+        history = LoadHistory(window=Window(measured.window.first + end - 5 * 96, 5 * 96), load_w=known)
+        nothing = Weather.none(history.window)
+        model = fit(history, nothing, np.full(len(load_w), -1), SETTINGS)
+        found = predict(model, history, nothing, window=Window(history.window.end, 96))
+        found_w.append(found.at(0.5)[:, 0])
+        upper_w.append(found.at(0.99)[:, 0])
+        came_w.append(load_w[:, end : end + 96])
+    found_w, came_w, upper_w = (np.stack(part) for part in (found_w, came_w, upper_w))
+    yesterday_w = np.stack([load_w[:, (day - 1) * 96 : day * 96] for day in range(20, 48, 3)])
+
+    error, persisted = (np.abs(w - came_w).mean(axis=(0, 2)) for w in (found_w, yesterday_w))
+    size_w = np.ptp(came_w, axis=(0, 2))
+
+    assert (error / persisted).mean() < 1.0
+    assert (came_w > upper_w).mean() < 0.02
+    assert ((upper_w - found_w).mean(axis=(0, 2)) / size_w).mean() < 0.8
+
+
 def test_margins_of_many_are_thinner_than_of_one():
     one, many = (profile_of(np.array([n, 0, 0, 0.0]), 20) for n in (1.0, 100.0))
 

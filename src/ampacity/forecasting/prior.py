@@ -7,11 +7,13 @@ import numpy as np
 from ampacity.forecasting.calendar import WORKING, calendar_of, day_class
 from ampacity.forecasting.profiles import profile_of
 from ampacity.forecasting.types import Bools, Floats, Floats32, ForecastSettings, ForecastSource, Ints, LoadHistory
-from ampacity.timegrid import QUARTERS_PER_DAY, Window, moment_of
+from ampacity.timegrid import QUARTERS_PER_DAY, QUARTERS_PER_HOUR, Window, moment_of
 
 KINDS = 2 * 24  # working day or not × local hour
 WIDER_THAN_NEIGHBOURS, SHARE_OF_RANGE, SHARE_OF_LEVEL = 2.0, 0.5, 0.5
 KNOWN_LEVEL, LEVEL_DAYS = 0.5, 14.0  # a profile whose level is measured is so much narrower after so many days
+OWN_DAYS, OWN_HALF_LIFE_D = 0.5, 3.0  # so many days of its own count as much as what was expected; newer ones more
+OWN_WIDTH, OWN_WIDTH_DAYS = 1.2, 5.0  # of its 1 % greatest errors: 1.2 and a share that falls with the days
 LIMIT_MEDIAN = 0.25
 LEVEL_OF_WIDTH = 0.01
 MAX_SAMPLE = 512  # neighbours looked at
@@ -45,8 +47,8 @@ def fit_prior(
     """Priors of all series that have no model (E, 3).
 
     With some hours of history: its level on the standard profile of its connections, where those are known, else on
-    the mean shape of its modelled neighbours, and twice as wide as theirs.  With none: the standard profile, else a
-    quarter of the limit and a band that spans the limit.
+    the mean shape of its modelled neighbours, drawn to its own shape the more days there are, and twice as wide as
+    theirs.  With none: the standard profile, else a quarter of the limit and a band that spans the limit.
 
     Args:
         connections: how many of each of PROFILE_KINDS are behind an element, (E, 4); all 0 where it is not known.
@@ -152,4 +154,22 @@ def _scaled(load_w: Floats32, kind: Ints, shape: Floats, width: Floats, *, has_p
     level = max(float(np.abs(own).mean() / max(np.abs(expected).mean(), 1e-6)), 1e-3)
     offset = own.mean() - level * expected.mean()
     spread = SHARE_OF_RANGE * (own.max() - own.min()) + (0 if has_profile else SHARE_OF_LEVEL * level)
-    return level * shape + offset, np.maximum(WIDER_THAN_NEIGHBOURS * width * level, spread)
+    age_d = (len(load_w) - 1 - np.flatnonzero(known)) / QUARTERS_PER_DAY
+    median = _own_shape(own, kind[known], level * shape + offset, 0.5 ** (age_d / OWN_HALF_LIFE_D))
+    error = np.quantile(np.abs(own - median[kind[known]]), 1 - LEVEL_OF_WIDTH)
+    widest = np.maximum(WIDER_THAN_NEIGHBOURS * width * level, spread)
+    return median, np.minimum(widest, (OWN_WIDTH + OWN_WIDTH_DAYS * QUARTERS_PER_DAY / len(own)) * error)
+
+
+def _own_shape(own_w: Floats, kind: Ints, expected_w: Floats, weight: Floats) -> Floats:
+    """The expected course (48,) drawn to what was measured: first to the mean of each hour, then to that of its kind.
+
+    Args:
+        own_w: what was measured, (N,), in kinds of hours (N,), with weights (N,).
+    """
+    total = np.bincount(kind, weight * own_w, KINDS).reshape(2, 24)
+    count = np.bincount(kind, weight, KINDS).reshape(2, 24)
+    trust = OWN_DAYS * QUARTERS_PER_HOUR
+    by_hour = (total.sum(axis=0) + trust * expected_w.reshape(2, 24)) / (count.sum(axis=0) + trust)
+    found: Floats = ((total + trust * by_hour) / (count + trust)).ravel()
+    return found
