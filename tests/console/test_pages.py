@@ -69,6 +69,15 @@ async def test_the_element_page_spells_the_tightest_quarter_out(looker):
     assert "north-c1" in answer.text
 
 
+async def test_the_table_of_an_element_goes_back_as_far_as_its_chart(looker):
+    short = (await looker.get("/console/element?id=c1")).text
+    whole = (await looker.get("/console/element?id=c1&rows=all")).text
+
+    assert "rows=all" in short
+    assert whole.count('<tr class="past">') == 192
+    assert short.count('<tr class="past">') == 16
+
+
 async def test_a_chart_gets_every_layer_with_one_value_a_quarter(looker):
     told = (await looker.get("/console/element/series?id=c1&phase=1")).json()
 

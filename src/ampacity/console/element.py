@@ -52,7 +52,7 @@ async def element_page(request: Asked) -> Response[str]:
         limits=[(c, limit_state(c, situation.at)) for c in limits[:10]],
         quality=await element_quality(situation, e, console.ports.scores),
         voltage_v=float(situation.network.phase_voltage_v[e]), marks=MARKS, Mark=Mark, Direction=Direction,
-        days=QUARTERS_PER_DAY,
+        days=QUARTERS_PER_DAY, all_rows=request.query_params.get("rows") == "all",
     )  # fmt: skip
 
 
