@@ -36,7 +36,8 @@ RUNS = 20
 PAGES = (
     "/console/", "/console/?sort=share&page=7", "/console/?words=e-77&state=tight", "/console/?under=e-300",
     "/console/grid", "/console/grid?under=e-300&as=tree", "/console/element?id=e-305", "/console/element?id=e-300",
-    "/console/element?id=e-300&rows=all", "/console/element/series?id=e-305", "/console/group?id=g-7", "/console/group/series?id=g-7",
+    "/console/element?id=e-300&rows=all", "/console/element/series?id=e-305", "/console/group?id=g-7",
+    "/console/group/series?id=g-7",
     "/console/negotiations", "/console/providers", "/console/limits", "/console/quality", "/console/audit",
 )  # fmt: skip
 
