@@ -51,3 +51,18 @@ async def test_a_late_cycle_holds_over_an_emergency_of_a_later_time(bench):  # n
     assert await is_within_headroom(bench, at)
     for row in await bench.pool.fetch("select decision_id from decision"):
         assert (await replay(row["decision_id"], PostgresRecords(bench.pool))).is_equal
+
+
+async def test_blocks_hashed_as_they_were_written_make_the_hash_that_whoever_checks_works_out_anew(decided_pool):
+    async def hashed(as_written: str) -> bytes:
+        async with decided_pool.acquire() as connection, connection.transaction():
+            await connection.execute(f"set local ampacity.as_written = '{as_written}'")
+            return await connection.fetchval("select decision_content_hash(max(decision_id)) from decision")
+
+    chained = await decided_pool.fetchval("select content_hash from decision_chain")
+    assert await hashed("on") == await hashed("off") == chained
+
+    await decided_pool.execute("update headroom_block set headroom_w = set_byte(headroom_w, 0, 255)")
+
+    assert await hashed("on") == chained
+    assert len(await PostgresRecords(decided_pool).broken_links()) == 1
