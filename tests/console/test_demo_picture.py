@@ -20,7 +20,7 @@ from tests.console.browsing import CHARTS
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 LIVED = timedelta(hours=13)
-SPEED = 240  # a quarter hour in 3.75 s
+SPEED = 300  # a quarter hour in 3 s
 
 
 @pytest.fixture
