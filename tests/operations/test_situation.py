@@ -66,6 +66,20 @@ async def test_a_situation_is_made_once_for_a_decision_and_anew_for_the_next(poo
     assert again is decided
 
 
+async def test_who_looks_while_it_is_made_anew_sees_the_one_before_and_that_is_known(decided_pool):
+    lookout = Lookout(PostgresViews(decided_pool), PostgresGrid(decided_pool), 0.95, patience_s=0.0)
+    first = await lookout.situation(AT)
+    later = AT + timedelta(minutes=15)
+    await cycle(ports(decided_pool), later)
+    before = lookout.was_behind()
+
+    shown = await lookout.situation(later)
+
+    assert shown is first
+    assert (before, lookout.was_behind()) == (False, True)
+    assert (await lookout.renewed(later)).newest.slot == later
+
+
 async def test_a_list_is_filtered_sorted_and_paged(situation):
     everything = overview(situation, Wanted())
     under = overview(situation, Wanted(under="c1"))

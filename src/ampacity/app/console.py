@@ -24,7 +24,7 @@ from ampacity.store.people import PostgresPeople
 from ampacity.store.quality import QualityStore
 from ampacity.store.records import PostgresRecords
 
-PATIENCE_S = 0.08  # then a page shows what it showed before, and is told when there is more
+PATIENCE_S = 0.03  # then a page shows what it showed before, and is told when there is more
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -22,6 +22,9 @@ async def live(request: Asked) -> ServerSentEvent:
 async def _messages(console: Console) -> AsyncIterator[ServerSentEventMessage]:
     ends = time.monotonic() + LONGEST_S
     yield ServerSentEventMessage(event="beat", data="", retry=2000)
+    if console.lookout.was_behind():  # the page that asks may show what was before
+        await console.lookout.renewed(console.clock())
+        yield ServerSentEventMessage(event="changed", data="situation")
     async for topic in console.ports.changes.subscribe():
         if topic is None:
             yield ServerSentEventMessage(event="beat", data="")

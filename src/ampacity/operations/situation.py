@@ -23,6 +23,7 @@ TIGHT = 0.10  # of the limit: less headroom than that is tight
 STALE_QUARTERS = 8  # measurements older than that are called late
 ELEMENTS_AT_ONCE = 8192
 LATELY_S = 600.0
+BEHIND_S = 10.0
 DIRECTIONS = (Direction.IMPORT, Direction.EXPORT)
 Bools = NDArray[np.bool_]
 
@@ -134,6 +135,7 @@ class Lookout:
         self._one = asyncio.Lock()
         self._renewing: asyncio.Task[Situation] | None = None
         self._looked_at = -math.inf
+        self._behind_at = -math.inf
 
     async def situation(self, now: datetime) -> Situation:
         """How the grid stands, or stood a moment ago; never more than a quarter hour."""
@@ -144,7 +146,14 @@ class Lookout:
         if self._renewing is None or self._renewing.done():
             self._renewing = asyncio.create_task(self.renewed(now))
         done, _ = await asyncio.wait({self._renewing}, timeout=self._patience_s)
-        return self._renewing.result() if done else kept
+        if done:
+            return self._renewing.result()
+        self._behind_at = time.monotonic()
+        return kept
+
+    def was_behind(self) -> bool:
+        """Whether somebody who looked in the last seconds may have seen what was before."""
+        return time.monotonic() - self._behind_at < BEHIND_S
 
     async def keep_ready(self, now: datetime) -> None:
         """Renew where a cycle was decided, and for whatever else changed where somebody looked lately."""
