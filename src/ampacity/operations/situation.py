@@ -78,6 +78,10 @@ class Situation:
         found: Ints = np.sort(groups[starts[element_no] : starts[element_no + 1]])
         return found
 
+    def prepare(self) -> None:
+        """Work out beforehand what the first page would otherwise wait for."""
+        _ = self.behind, self.below, self.children, self.number_of, self.group_number_of
+
     @cached_property
     def below(self) -> Ints:
         """How many elements at and below each are in each state, (E, 4)."""
@@ -197,13 +201,15 @@ class Lookout:
             parts.append(await asyncio.to_thread(_measured, load_w, tightest.phase[first : numbers.stop], past))
         measured = [np.concatenate(column) for column in zip(*parts, strict=True)] if parts else _nothing_measured()
         state = _states(tightest, limit_w, sources)
-        return Situation(
+        made = Situation(
             newest=newest, at=now, network=network, limit_w=limit_w, changes=changes, state=state,
             least_w=tightest.least_w, least_of_w=tightest.of_w, least_quarter=tightest.quarter,
             least_phase=tightest.phase, least_export=tightest.export, now_w=measured[0],
             now_quarter=measured[1].astype(np.int64),
             past_w=measured[2], ahead_w=tightest.ahead_w,
         )  # fmt: skip
+        await asyncio.to_thread(made.prepare)
+        return made
 
 
 @dataclass(frozen=True, kw_only=True)
