@@ -180,7 +180,8 @@ def html(console: Console, template: str, *, request: Asked, status_code: int = 
     now = console.clock()
     theme = request.cookies.get(THEME_COOKIE, "system")
     content = environment().get_template(template).render(
-        console=console, now=now, path=request.url.path, theme=theme if theme in THEMES else "system",
+        console=console, now=now, path=request.url.path,
+        was_posted=request.method == "POST", theme=theme if theme in THEMES else "system",
         local=partial(shown.local, zone=console.zone, now=now),
         quarter=partial(shown.quarter, zone=console.zone, now=now),
         localised=partial(shown.localised, zone=console.zone, now=now),
