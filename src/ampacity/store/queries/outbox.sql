@@ -25,14 +25,11 @@ with taken as (
     from outbound_forecast o
     where o.provider_no = $1 and o.sent_at is null and o.superseded_at is null and o.dead_at is null
         and o.due_at <= now() and coalesce(o.lease_until, '-infinity') <= now()
-        -- a look-up for each, whatever the planner knows of a young table: as a join it may compare all with all
-        and o.message_id = (
-            select e.message_id
-            from outbound_forecast e
-            where e.group_no = o.group_no and e.kind = o.kind
+        and not exists (
+            select from outbound_forecast e
+            where e.group_no = o.group_no and e.kind = o.kind and e.message_id < o.message_id
                 and e.sent_at is null and e.superseded_at is null and e.dead_at is null
-            order by e.message_id
-            limit 1
+            offset 0  -- a look-up for each: planned as a join, while the table is young, it compares all with all
         )
         and exists (select from peer p where p.provider_no = $1 and p.state = 'connected')
     order by o.due_at, o.message_id
