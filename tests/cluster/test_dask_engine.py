@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import pytest
-from distributed import LocalCluster
 
 from ampacity.app.engine import open_engine
 from ampacity.errors import NotReady, Unsuitable
@@ -16,12 +15,12 @@ from ampacity.operations.cycle import run_cycle
 from ampacity.operations.settings import CycleSettings
 from ampacity.operations.take_in import take_in
 from ampacity.simulation.district import DistrictPlan, make_district
+from tests.cluster.workers import engine_of_two_workers
 from tests.operations.test_cycle import ports
 
 PLAN = DistrictPlan(homes=100, cables=12, cables_per_transformer=3, days=21)
 AT = PLAN.window.end_moment
 SETTINGS = {"forecast": ForecastSettings(), "cycle": CycleSettings(elements_at_once=5)}
-ADDRESS = "127.0.0.1"
 
 
 @dataclass(frozen=True)
@@ -52,13 +51,8 @@ class Killing:
 
 
 @pytest.fixture
-async def engine():
-    async with (
-        LocalCluster(
-            n_workers=2, threads_per_worker=1, host=ADDRESS, dashboard_address=None, asynchronous=True, silence_logs=50
-        ) as cluster,
-        open_engine(cluster.scheduler_address.replace("tcp://", "dask://")) as engine,
-    ):
+async def engine(tmp_path):
+    async with engine_of_two_workers(tmp_path) as engine:
         yield engine
 
 

@@ -12,15 +12,14 @@ from uuid import uuid4
 import asyncpg
 import numpy as np
 import pytest
-from distributed import LocalCluster
 
-from ampacity.app.engine import open_engine
 from ampacity.forecasting import ForecastSettings
 from ampacity.operations.cycle import run_cycle
 from ampacity.store.pool import Pool, connect
 from ampacity.store.records import PostgresRecords
 from tests.cluster.fleet import decided, on_time, prepare, servers, slot, until_decided, until_left
 from tests.cluster.server import RULES
+from tests.cluster.workers import engine_of_two_workers
 from tests.operations.test_cycle import ports
 from tests.peers.test_database_restart import restart
 
@@ -107,14 +106,8 @@ async def test_two_servers_decide_what_one_decides_to_the_byte(fleet_dsn, fleet_
     await nothing_lost(fleet_pool)
 
 
-async def test_a_cluster_decides_what_one_server_decides_to_the_byte(fleet_pool, undisturbed):
-    async with (
-        LocalCluster(
-            n_workers=2, threads_per_worker=1, host="127.0.0.1", dashboard_address=None, asynchronous=True,
-            silence_logs=50,
-        ) as cluster,
-        open_engine(cluster.scheduler_address.replace("tcp://", "dask://")) as engine,
-    ):  # fmt: skip
+async def test_a_cluster_decides_what_one_server_decides_to_the_byte(fleet_pool, undisturbed, tmp_path):
+    async with engine_of_two_workers(tmp_path) as engine:
         on = replace(ports(fleet_pool, frozenset(range(50))), engine=engine)
         for k in range(1, 5):
             await run_cycle(slot(k), ports=on, forecast=ForecastSettings(), cycle=RULES)
@@ -144,15 +137,9 @@ async def test_servers_that_are_killed_in_mid_cycle(fleet_dsn, fleet_pool, undis
     record_property(f"of them deciding; {on_time(seconds)}", taken_over)
 
 
-async def test_workers_that_are_killed_in_mid_cycle(fleet_dsn, fleet_pool, undisturbed, record_property):
+async def test_workers_that_are_killed_in_mid_cycle(fleet_pool, undisturbed, tmp_path, record_property):
     rng, seconds = np.random.default_rng(2), []
-    async with (
-        LocalCluster(
-            n_workers=2, threads_per_worker=1, host="127.0.0.1", dashboard_address=None, asynchronous=True,
-            silence_logs=50,
-        ) as cluster,
-        open_engine(cluster.scheduler_address.replace("tcp://", "dask://")) as engine,
-    ):  # fmt: skip
+    async with engine_of_two_workers(tmp_path) as engine:
         on = replace(ports(fleet_pool, frozenset(range(50))), engine=engine)
         for k in range(1, KILLS + 2):
             begun = time.monotonic()
