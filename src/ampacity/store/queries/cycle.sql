@@ -78,21 +78,15 @@ with newest as materialized (
     union all
     select n.kind, s.decision_id, s.made_at, s.seq, false from newest n join since s on s.seq > n.seq
 )
-select kind, first_no, subjects, first_quarter, steps, step_quarters, capacity_w, bound_by, decision_id, is_cycle, made_at
-from (
-    -- Of the same groups, up to the same quarter, the newest word is enough: the quarters before it are over.
-    select distinct on (a.kind, h.is_cycle, a.first_no, a.subjects, a.step_quarters, a.first_quarter + a.steps * a.step_quarters)
-        a.*, h.is_cycle, h.made_at, h.seq
-    from held h
-    join allocation_block a on a.decision_id = h.decision_id and a.kind = h.kind
-    where $4::int[] is null or exists (
-            select from unnest($4::int[], $5::int[]) as r (start, stop)
-            where a.first_no < r.stop and a.first_no + a.subjects > r.start
-        )
-    order by a.kind, h.is_cycle, a.first_no, a.subjects, a.step_quarters, a.first_quarter + a.steps * a.step_quarters,
-        h.seq desc
-) as newest_word
-order by seq, first_no;
+select a.kind, a.first_no, a.subjects, a.first_quarter, a.steps, a.step_quarters, a.capacity_w, a.bound_by,
+    a.decision_id, h.is_cycle, h.made_at
+from held h
+join allocation_block a on a.decision_id = h.decision_id and a.kind = h.kind
+where $4::int[] is null or exists (
+        select from unnest($4::int[], $5::int[]) as r (start, stop)
+        where a.first_no < r.stop and a.first_no + a.subjects > r.start
+    )
+order by h.seq, a.first_no;
 
 -- name: fallback_made_at
 -- Fallbacks of before an emergency, its end included, do not count: they are made anew.
