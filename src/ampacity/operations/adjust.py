@@ -65,7 +65,8 @@ async def _decide_tree(now: datetime, grid: GridStore, requests: RequestStore, r
                 continue
             tree = TreeGate.of(gate, network, root)
             fresh = await tree.waiting(kind)
-            if fresh and (count := await _decide_fresh(tree, version, fresh, now=now, rules=rules)):
+            at = await gate.decided_at(now)  # no decision is made before one that it rests on
+            if fresh and (count := await _decide_fresh(tree, version, fresh, now=at, rules=rules)):
                 return count
     return 0
 

@@ -152,6 +152,10 @@ class Gate(Protocol):
         """Be the only one to decide in the tree of a root; false where somebody else does."""
         ...
 
+    async def decided_at(self, now: datetime) -> datetime:
+        """Now, or when the newest decision was made where a clock that goes ahead a little made it."""
+        ...
+
     async def waiting_groups(self) -> Sequence[tuple[int, ForecastKind]]:
         """The numbers of the groups of whom a request waits, and of which kind."""
         ...

@@ -170,6 +170,10 @@ class PostgresGate:
         locked: bool = await self._connection.fetchval(sql("lock_tree"), root_no)
         return locked
 
+    async def decided_at(self, now: datetime) -> datetime:
+        newest: datetime | None = await self._connection.fetchval(sql("decided_at"), now)
+        return newest or now
+
     async def waiting_groups(self) -> Sequence[tuple[int, ForecastKind]]:
         return [(r["group_no"], ForecastKind(r["kind"])) for r in await self._connection.fetch(sql("waiting_groups"))]
 

@@ -42,6 +42,10 @@ select pg_advisory_xact_lock_shared(4170211502);
 -- One decision at a time in the tree of a root; false where another one is at it.
 select pg_try_advisory_xact_lock(417021151, $1);
 
+-- name: decided_at
+-- When the newest decision was made; of a clock that goes ahead by up to a minute too.
+select max(made_at) from decision where made_at > $1::timestamptz and made_at <= $1::timestamptz + interval '1 minute';
+
 -- name: waiting_groups
 -- Who waits for a decision.
 select distinct group_no, kind from open_request order by group_no, kind;
