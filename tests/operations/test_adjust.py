@@ -228,6 +228,25 @@ async def test_a_decision_on_stale_figures_is_not_kept(bench):
     assert await bench.pool.fetchval("select max(given_w) from capacity_ledger") == 3000.0
 
 
+async def test_a_server_whose_clock_is_behind_knows_what_another_gave(bench):
+    ahead, behind = AT + timedelta(seconds=40), AT + timedelta(seconds=5)
+    headroom_w = await bench.headroom_w()
+    await bench.ask(HARBOUR, 0)
+    await bench.decide(AT)
+    await bench.ask(NORTH, 40_000, at=ahead)
+    await bench.decide(ahead)
+    await bench.ask(2, 40_000, at=behind)
+
+    assert await bench.decide(behind) == 1
+
+    made = await bench.pool.fetch("select made_at from decision join decision_chain using (decision_id) order by seq")
+    assert [r["made_at"] for r in made] == sorted(r["made_at"] for r in made)
+    capacity_w = await bench.capacity_w(ahead)
+    assert (capacity_w.sum(axis=0)[:4] / 3 <= headroom_w[0].min(axis=0)[:4] + 1).all()
+    for row in await bench.pool.fetch("select decision_id from decision"):
+        assert (await replay(row["decision_id"], PostgresRecords(bench.pool))).is_equal
+
+
 async def test_a_decision_locks_only_its_own_tree(pool, given):
     bench = await _with_two_trees(pool, given)
     await bench.ask(NORTH, 100)
