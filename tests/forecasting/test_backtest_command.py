@@ -10,6 +10,7 @@ from typer.testing import CliRunner
 
 from ampacity.app.backtest_command import backtest_command, every_quarters
 from ampacity.errors import NotFound, Unsuitable
+from ampacity.intake import bundled_folder
 
 FOLDERS = {
     "nl-grid-points": ("Europe/Amsterdam", "NL"),
@@ -139,6 +140,22 @@ def test_every_series_is_forecast_better_than_by_openstef(shared, tmp_path, name
     assert figures["overall"]["mae_ratio"] < 0.9
     assert figures["overall"]["exceedance"] < 0.015
     for element in figures["elements"]:
+        assert element["mae_w"] < min(v for v in element["naive_mae_w"].values() if v is not None)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("days", [21, 60])
+def test_every_feeder_of_the_bundled_district_is_forecast_better_than_by_repeating_the_past(tmp_path, days):
+    """Over 60 days it begins with ten days of history."""
+    run(
+        bundled_folder(), "--days", days, "--json", tmp_path / "figures.json", "--zone", "Europe/Berlin",
+        "--country", "DE",
+    )  # fmt: skip
+
+    elements = whole(json.loads((tmp_path / "figures.json").read_text()))
+
+    assert len(elements) == 8
+    for element in elements:
         assert element["mae_w"] < min(v for v in element["naive_mae_w"].values() if v is not None)
 
 

@@ -110,7 +110,7 @@ def test_after_a_switch_the_forecast_follows_the_new_level(healthy):
     model = fit(
         history(shifted, until=DAYS * 96), weather, np.zeros(2, np.int64), ForecastSettings(calibration_weeks=1)
     )
-    recent = history(shifted, until=DAYS * 96, since=(DAYS - 15) * 96)
+    recent = history(shifted, until=DAYS * 96, since=(DAYS - 31) * 96)
     found = predict(model, recent, weather, window=Window(FIRST + DAYS * 96, 96))
 
     came = shifted[:, :, DAYS * 96 :][:, :, :96]

@@ -270,7 +270,7 @@ def test_a_wrong_shape_or_risk_is_refused():
 def test_a_refit_carries_the_margins_on(fitted):
     load_w, weather, model = fitted
     later = DAYS * 96 + 2 * 96
-    told = update(model, history(load_w, until=later, since=later - 20 * 96), weather)
+    told = update(model, history(load_w, until=later, since=later - 33 * 96), weather)
 
     refitted = fit(history(load_w, until=later), weather, np.zeros(4, np.int64), SETTINGS, previous=model)
 

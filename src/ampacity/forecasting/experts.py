@@ -8,6 +8,7 @@ from ampacity.forecasting.hourly import Hourly
 from ampacity.forecasting.lagged import Lagged
 from ampacity.forecasting.smoothing import Smoother
 from ampacity.forecasting.types import Floats32
+from ampacity.forecasting.usual import Usual
 
 SMOOTH = SharedRidge(
     name="smooth", penalty=0.01, passes=2, smoother=Smoother(level_gain=0.25, profile_gains=(0.0, 0.0, 0.0))
@@ -26,7 +27,9 @@ RANDOM = SharedRidge(
     weight=1.5,
 )
 
-EXPERTS: dict[str, Expert] = {expert.name: expert for expert in (SMOOTH, CLASSED, HOURLY, LAGGED, RANDOM)}
+USUAL = Usual()
+
+EXPERTS: dict[str, Expert] = {e.name: e for e in (SMOOTH, CLASSED, HOURLY, LAGGED, RANDOM, USUAL)}
 
 
 def shares(names: tuple[str, ...]) -> Floats32:

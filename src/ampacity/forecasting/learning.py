@@ -69,7 +69,7 @@ def update(
     """The model having learnt from the errors of the whole days since it last did; to be called once a day.
 
     Args:
-        recent: reaches two weeks further back than the days to learn from.
+        recent: reaches a month further back than the days to learn from.
         weather: as it was forecast for those days, so that the margins know how wrong the weather is.
     """
     return update_clean(model, without_faults(recent, workers), designs or Designs(weather, model.settings), workers)

@@ -17,7 +17,7 @@ from ampacity.forecasting.types import (
 )
 
 CHUNK = 64  # series worked on at once: their arrays fit the cache
-RECENT_DAYS = 15
+RECENT_DAYS = 30  # before a forecast that experts look at: four weeks of the same weekday
 
 
 @dataclass(frozen=True, kw_only=True)

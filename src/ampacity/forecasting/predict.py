@@ -13,7 +13,7 @@ from ampacity.forecasting.experts import EXPERTS, shares
 from ampacity.forecasting.faults import without_faults
 from ampacity.forecasting.model import RECENT_DAYS, ForecastModel, chunks_of, fitted_of
 from ampacity.forecasting.panel import Panel, whole_days
-from ampacity.forecasting.preparation import make_panel
+from ampacity.forecasting.preparation import at_newest_level, make_panel
 from ampacity.forecasting.prior import prior_band
 from ampacity.forecasting.tracking import mix, new_track, track_of
 from ampacity.forecasting.types import (
@@ -111,7 +111,7 @@ def predict(
 
     Args:
         model: of the same elements, from `fit`.
-        recent: the last 15 days or so up to the origin; NaN where nothing came yet.
+        recent: the last 30 days or so up to the origin; NaN where nothing came yet.
         weather: covers the recent days and the window, as known at the origin.
         window: from the origin on, at most seven days.
         daily: the base of that day, where it has been made already; made anew if it is of another day or too short.
@@ -176,7 +176,7 @@ def forecast_days(
         shared = designs.shared(cell, first, end)
         start = day * QUARTERS_PER_DAY + model.settings.day_start_quarter
         before = _aligned(clean, model.element[rows] * 3 + model.phase[rows], start, shared.design.window)
-        panel = make_panel(_by_day(before) / model.scale_w[rows, None, None], shared)
+        panel = make_panel(at_newest_level(_by_day(before), day - first) / model.scale_w[rows, None, None], shared)
         load[rows] = _mixed(model, rows, with_weather_known(model, rows, panel), day)
         lacks[rows] = lacks_weather(model, rows, shared)[start - shared.design.window.first :]
         if weather.stale is not None and cell >= 0:

@@ -40,6 +40,17 @@ def move_to_newest_level(y_w: Floats32, mean_w: Floats) -> None:
         y_w[row, : day[row]] += np.float32(size_w[row])
 
 
+def at_newest_level(y_w: Floats32, known_days: int) -> Floats32:
+    """The newest days of series, those before a lasting jump moved, as a fit sees them; (S, D, 96), in place.
+
+    Args:
+        known_days: how many of the days are over.
+    """
+    past_w = y_w[:, :known_days]
+    move_to_newest_level(past_w, daily_mean(past_w))
+    return y_w
+
+
 def robust_scale(raw: Floats32) -> Floats32:
     """A size of each series' variation [W], never 0, (S,)."""
     recent = raw[:, -28:].reshape(len(raw), -1)

@@ -18,7 +18,7 @@ from ampacity.forecasting.types import Bools, Floats32, Ints
 from ampacity.timegrid import QUARTERS_PER_DAY, QUARTERS_PER_HOUR
 
 PARTS = 4  # of the day, each with its own weights
-LOSS_HALF_LIFE_D, SHARPNESS, LEARNING_DAYS = 14.0, 3.0, 5.0
+LOSS_HALF_LIFE_D, SHARPNESS, LEARNING_DAYS = 14.0, 5.0, 5.0
 CARRY_HALF_LIFE_D, CARRY_SHRINKAGE = 60.0, 1.03
 BURST_HALF_LIFE, BURST_RANGE, BURST_POWER, BURST_FADE_H = 16, (0.3, 4.0), 0.5, 4.0
 
@@ -58,7 +58,7 @@ def rescaled(track: Track, factor: Floats32) -> Track:
 
 
 def weights(track: Track, shares: Floats32) -> Floats32:
-    """Weight of each expert by part of the day, (S, I, 4): share exp(3 - 3 loss / least), at first the share.
+    """Weight of each expert by part of the day, (S, I, 4): share exp(5 - 5 loss / least), at first the share.
 
     Args:
         shares: of each expert among equals, (I,); 0 for one that is not asked.

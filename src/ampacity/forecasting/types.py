@@ -125,7 +125,7 @@ class ForecastSettings:
     training_days: int = 180
     calibration_weeks: int = 4  # rolling weekly refits from which a new model learns its margins
     minimum_days: int = 14  # below it a series gets a prior
-    experts: tuple[str, ...] = ("smooth", "classed", "hourly", "lagged", "random")
+    experts: tuple[str, ...] = ("smooth", "classed", "hourly", "lagged", "random", "usual")
     weather_free_experts: tuple[str, ...] = ("classed",)  # of the model that stands in where weather is missing
 
     def __post_init__(self) -> None:

@@ -28,7 +28,7 @@ from ampacity.operations.stages import Stages
 from ampacity.ports import CycleStore, Engine, Floats, GridStore, KeptModel
 from ampacity.timegrid import QUARTERS_PER_DAY, QUARTERS_PER_HOUR, Window
 
-RECENT_DAYS = 16  # what a forecast needs of the past when its model is fitted already
+RECENT_DAYS = 31  # what a forecast needs of the past when its model is fitted already
 NEWEST_DAYS = 2  # ... and the base of the day is at hand too
 FIT_WORKERS = 2  # threads on a fit that a cycle waits for
 

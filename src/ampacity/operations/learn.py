@@ -11,6 +11,7 @@ from ampacity.operations.settled_loads import Reader
 from ampacity.ports import CycleStore, GridStore, KeptModel
 
 LEARN_EVERY = timedelta(days=1)
+MISSED_DAYS = 16  # that a model catches up on, after a server stood still
 
 
 async def learn(
@@ -43,7 +44,7 @@ async def _learn_block(
         fitted_at = plan.made_at
     else:
         assert model is not None
-        settled, window = await reader.start(block, 2 * RECENT_DAYS)
+        settled, window = await reader.start(block, RECENT_DAYS + MISSED_DAYS)
         new_state = await asyncio.to_thread(updated, settled, window, state, issued)
         fitted_at = model.fitted_at
     await cycles.keep_model(block.start, len(block), plan.made_at, fitted_at, new_state)
