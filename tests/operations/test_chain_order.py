@@ -6,6 +6,7 @@ import numpy as np
 
 from ampacity.network import Direction
 from ampacity.operations.replay import replay
+from ampacity.store.block_digests import as_reals
 from ampacity.store.records import PostgresRecords
 from ampacity.timegrid import quarter_at
 from tests.operations.conftest import small_network
@@ -53,7 +54,7 @@ async def test_a_late_cycle_holds_over_an_emergency_of_a_later_time(bench):  # n
         assert (await replay(row["decision_id"], PostgresRecords(bench.pool))).is_equal
 
 
-async def test_blocks_hashed_as_they_were_written_make_the_hash_that_whoever_checks_works_out_anew(decided_pool):
+async def test_blocks_hashed_by_who_writes_them_make_the_hash_that_whoever_checks_works_out_anew(decided_pool):
     async def hashed(as_written: str) -> bytes:
         async with decided_pool.acquire() as connection, connection.transaction():
             await connection.execute(f"set local ampacity.as_written = '{as_written}'")
@@ -66,3 +67,9 @@ async def test_blocks_hashed_as_they_were_written_make_the_hash_that_whoever_che
 
     assert await hashed("on") == chained
     assert len(await PostgresRecords(decided_pool).broken_links()) == 1
+
+
+async def test_levels_are_hashed_as_the_database_writes_them(decided_pool):
+    levels = [1e-5, 0.0001, 0.005, 0.01, 0.05, 1 / 3, 0.5, 0.99, 0.999999, 1.0]
+
+    assert as_reals(levels) == await decided_pool.fetchval("select $1::real[]::text", levels)

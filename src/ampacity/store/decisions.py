@@ -1,8 +1,10 @@
 """Slots and decisions: one winner for each slot, a decision with its messages in one transaction."""
 
-from collections.abc import AsyncIterator, Collection, Iterable, Mapping, Sequence
+import asyncio
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime
+from typing import TypeVar
 from uuid import UUID
 
 import asyncpg
@@ -14,6 +16,7 @@ from ampacity.forecasting import LoadForecast
 from ampacity.network import Direction, ForecastKind
 from ampacity.network.batches import runs
 from ampacity.ports import NOTHING_TOLD, AwayGroups, CapacityTable, Floats, GridVersion, Ints, JsonObject, Steps
+from ampacity.store.block_digests import as_reals, digest
 from ampacity.store.marked_quarters import packed_quarters
 from ampacity.store.numbers import rows_taken
 from ampacity.store.pool import Connection
@@ -22,15 +25,22 @@ from ampacity.store.sql import sql
 _FLOAT = np.dtype("<f4")
 _INT = np.dtype("<i4")
 _ROWS_PER_BLOCK = 1024
+_FEW = 65_536  # figures that are packed and hashed in less than a millisecond
+
+_Record = tuple[object, ...]
+T = TypeVar("T")
 
 FORECAST_COLUMNS = [
     "decision_id", "first_no", "subjects", "first_quarter", "quarters", "levels", "source", "load_w", "weather_free",
+    "digest",
 ]  # fmt: skip
 HEADROOM_COLUMNS = [
     "decision_id", "direction", "first_no", "subjects", "first_quarter", "steps", "step_quarters", "headroom_w",
+    "digest",
 ]  # fmt: skip
 ALLOCATION_COLUMNS = [
     "decision_id", "kind", "first_no", "subjects", "first_quarter", "steps", "step_quarters", "capacity_w", "bound_by",
+    "digest",
 ]  # fmt: skip
 
 
@@ -49,12 +59,7 @@ class PostgresDecision:
         await self._connection.execute(sql("lock_negotiation"))
 
     async def forecast(self, first_no: int, forecast: LoadForecast, levels: Sequence[float]) -> None:
-        load_w = np.stack([forecast.at(level) for level in levels])
-        record = (
-            self.decision_id, first_no, load_w.shape[1], forecast.window.first, forecast.window.count,
-            list(levels), forecast.source.astype("u1").tobytes(), _bytes(load_w),
-            packed_quarters(forecast.weather_free),
-        )  # fmt: skip
+        record = await _packed(forecast.load_w.size, _forecast_record, self.decision_id, first_no, forecast, levels)
         await self._connection.copy_records_to_table("forecast_block", records=[record], columns=FORECAST_COLUMNS)
 
     async def headroom(
@@ -74,13 +79,7 @@ class PostgresDecision:
 
     async def _add_headroom(self, name: str, steps: Steps, headroom_w: Floats, elements: Ints | None) -> None:
         numbers = np.arange(len(headroom_w)) if elements is None else elements
-        records = [
-            (
-                self.decision_id, name, first, where.stop - where.start, steps.first, steps.count, steps.quarters,
-                _bytes(headroom_w[where]),
-            )
-            for first, where in _row_blocks(numbers)
-        ]  # fmt: skip
+        records = await _packed(headroom_w.size, _headroom_records, self.decision_id, name, steps, headroom_w, numbers)
         await self._connection.copy_records_to_table("headroom_block", records=records, columns=HEADROOM_COLUMNS)
 
     async def read_headroom(self, name: str, elements: Ints, into_w: Floats) -> None:
@@ -122,14 +121,7 @@ class PostgresDecision:
     async def capacities(self, table: CapacityTable, groups: Sequence[int] | Ints | None = None) -> None:
         self._until[table.kind] = table.steps.first + table.steps.count * table.steps.quarters
         numbers = np.arange(len(table.capacity_w)) if groups is None else np.asarray(groups, np.int64)
-        records = [
-            (
-                self.decision_id, table.kind.value, first, where.stop - where.start, table.steps.first,
-                table.steps.count, table.steps.quarters, _bytes(table.capacity_w[where]),
-                table.bound_by[where].astype(_INT).tobytes(),
-            )
-            for first, where in _row_blocks(numbers)
-        ]  # fmt: skip
+        records = await _packed(table.capacity_w.size, _allocation_records, self.decision_id, table, numbers)
         await self._connection.copy_records_to_table("allocation_block", records=records, columns=ALLOCATION_COLUMNS)
 
     async def send(self, kind: ForecastKind, groups: Sequence[int], correlation_id: str | None = None) -> int:
@@ -227,6 +219,38 @@ def _lay(row: asyncpg.Record, numbers: Ints, table: CapacityTable) -> None:
     if source.start < source.stop:
         table.capacity_w[rows, target] = np.frombuffer(row["capacity_w"], _FLOAT).reshape(shape)[taken, source]
         table.bound_by[rows, target] = np.frombuffer(row["bound_by"], _INT).reshape(shape)[taken, source]
+
+
+async def _packed(figures: int, pack: Callable[..., T], *arguments: object) -> T:
+    """What packs figures, beside the event loop where they are many."""
+    return pack(*arguments) if figures < _FEW else await asyncio.to_thread(pack, *arguments)
+
+
+def _forecast_record(decision_id: int, first_no: int, forecast: LoadForecast, levels: Sequence[float]) -> _Record:
+    load_w = np.stack([forecast.at(level) for level in levels])
+    head = (first_no, load_w.shape[1], forecast.window.first, forecast.window.count)
+    source, packed = forecast.source.astype("u1").tobytes(), _bytes(load_w)
+    hashed = digest((*head, as_reals(levels)), source, packed)
+    return decision_id, *head, list(levels), source, packed, packed_quarters(forecast.weather_free), hashed
+
+
+def _headroom_records(decision_id: int, name: str, steps: Steps, headroom_w: Floats, numbers: Ints) -> list[_Record]:
+    records: list[_Record] = []
+    for first, where in _row_blocks(numbers):
+        head = (name, first, where.stop - where.start, steps.first, steps.count, steps.quarters)
+        packed = _bytes(headroom_w[where])
+        records.append((decision_id, *head, packed, digest(head, packed)))
+    return records
+
+
+def _allocation_records(decision_id: int, table: CapacityTable, numbers: Ints) -> list[_Record]:
+    records: list[_Record] = []
+    steps = table.steps
+    for first, where in _row_blocks(numbers):
+        head = (table.kind.value, first, where.stop - where.start, steps.first, steps.count, steps.quarters)
+        packed, bound_by = _bytes(table.capacity_w[where]), table.bound_by[where].astype(_INT).tobytes()
+        records.append((decision_id, *head, packed, bound_by, digest(head, packed, bound_by)))
+    return records
 
 
 def _row_blocks(numbers: Ints) -> list[tuple[int, slice]]:
