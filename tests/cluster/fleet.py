@@ -40,7 +40,7 @@ async def prepare(dsn: str) -> None:
     settings = Settings(cycle=RULES)
     per_substation, dso.FEEDERS_PER_SUBSTATION = dso.FEEDERS_PER_SUBSTATION, 1
     try:
-        await prepare_dso(dsn, PLAN, settings, lambda _done, _of: None)
+        await prepare_dso(dsn, PLAN, settings, lambda *_: None)
     finally:
         dso.FEEDERS_PER_SUBSTATION = per_substation
     pool = await connect(dsn, max_size=4)

@@ -5,7 +5,7 @@ import multiprocessing
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from ampacity.app.bench_sink import sink
@@ -13,31 +13,26 @@ from ampacity.app.clock import wall_clock
 from ampacity.app.engine import LOCAL, open_engine
 from ampacity.app.memory import give_back, peak_mib
 from ampacity.app.peering import build_peering
+from ampacity.app.processor_time import processor_s
+from ampacity.app.progress import tell
 from ampacity.app.settings import Settings
 from ampacity.errors import NotReady
-from ampacity.network import Element, ForecastKind, Group, GroupId, Network
+from ampacity.network import ForecastKind
 from ampacity.operations.cycle import CyclePorts, run_cycle
 from ampacity.operations.prepare_bases import prepare_bases
 from ampacity.oscp.settings import OscpSettings
 from ampacity.ports import CycleRecord, Engine, GridStore
-from ampacity.simulation.district import DistrictPlan, blocks, district_network, district_weather, providers_of
-from ampacity.store.grid import write_grid
+from ampacity.store.cycle_bench import drop_old_blocks, log_position
 from ampacity.store.intake_bench import connect_bench_peers
 from ampacity.store.pool import Pool, connect
 from ampacity.store.postgres import PostgresCycles, PostgresGrid
 from ampacity.store.requests import PostgresRequests
-from ampacity.store.series import write_load
-from ampacity.store.taking_in import take_in_weather
 from ampacity.store.usage import UsageStore
 from ampacity.timegrid import QUARTER, QUARTERS_PER_DAY, Window, quarter_at
 
-HISTORY_DAYS = 56
 USUAL_CYCLES = 3
-HOMES_PER_CABLE = 10
+LAST_AFTER = timedelta(hours=12)  # that a kept database can be used: forecasts of the weather reach 48 h
 BENCH_SECRET = "bench " * 8  # of a database that is dropped at the end
-CABLES_PER_TRANSFORMER = 9
-
-Progress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,6 +46,14 @@ class Sent:
 
 
 @dataclass(frozen=True, kw_only=True)
+class FirstCycle:
+    """The first cycle of all, which decides fallbacks too, and fits every model where none is copied."""
+
+    total_s: float
+    peak_mib: float
+
+
+@dataclass(frozen=True, kw_only=True)
 class CycleBench:
     """What a usual cycle took, models at hand: the middle one of a few in a server that runs."""
 
@@ -59,64 +62,27 @@ class CycleBench:
     messages: int
     stages: dict[str, float]  # seconds of work; stages overlap
     total_s: float  # from the first read to the last row committed
+    processor_s: float  # of the process that decides
+    database_processor_s: float | None  # of PostgreSQL; none where it runs elsewhere
+    log_mib: float  # that PostgreSQL wrote to its log
     peak_mib: float
-    first_fit_s: float  # the first cycle of all, which fits every model
-    first_peak_mib: float
+    first: FirstCycle | None  # none where the database was kept from an earlier run
     restarted_s: float  # the first cycle of a new process, nothing kept in memory yet
     bases_s: float  # beside the cycles, five times a day: the daily forecasts that the next hours rest on
     sent: Sent | None = None
     models_copied: bool = False  # so that the first cycle fitted none
 
 
-def bench_plan(elements: int, groups_per_element: int) -> DistrictPlan:
-    """A district with that many elements, or a few less: transformers with nine cables each."""
-    cables = max(1, elements * CABLES_PER_TRANSFORMER // (CABLES_PER_TRANSFORMER + 1))
-    return DistrictPlan(
-        homes=cables * HOMES_PER_CABLE,
-        cables=cables,
-        days=HISTORY_DAYS,
-        cables_per_transformer=CABLES_PER_TRANSFORMER,
-        groups_per_cable=groups_per_element,
-    )
-
-
-def bench_network(plan: DistrictPlan) -> Network:
-    """The district's grid with groups behind its transformers too."""
-    made = district_network(plan)
-    template = made.groups[: plan.groups_per_cable]
-    transformers = [e for e in made.elements if e.parent_id is None]
-    more = [_behind(t, g) for t in transformers for g in template]
-    return Network.of(made.elements, [*made.groups, *more], made.providers)
-
-
-def _behind(element: Element, group: Group) -> Group:
-    name = GroupId(f"{element.element_id}-{group.provider_id}")
-    return replace(group, group_id=name, element_id=element.element_id, phases=element.phases)
-
-
-async def prepare(dsn: str, plan: DistrictPlan, progress: Progress) -> None:
-    """Fill the database: the grid, eight weeks of load, the weather."""
-    network = bench_network(plan)
-    pool = await connect(dsn, max_size=1)
-    try:
-        async with pool.acquire() as connection:
-            async with connection.transaction():
-                await write_grid(connection, network.elements, network.groups, providers_of(plan))
-                await take_in_weather(connection, district_weather(plan))
-            for where, load_w in blocks(plan):
-                async with connection.transaction():
-                    await write_load(connection, "element", where.start, plan.window, load_w, None)
-                progress(where.stop, len(network.elements))
-            await connection.execute("vacuum analyze load_block, element_version, contract")
-    finally:
-        await pool.close()
-
-
 def run_apart(
     dsn: str, at: datetime, settings: Settings, *, send: bool = False, models_copied: bool = False, engine: str = LOCAL
 ) -> CycleBench:
-    """Run the first cycle, then usual ones, each in a process of its own, whose memory is the cycles' alone."""
-    first: _Cycle = _apart(_first, dsn, at, settings, engine)
+    """Run the first cycle, then usual ones, each in a process of its own, whose memory is the cycles' alone.
+
+    Where the database was kept from an earlier run they go on from its last cycle.
+    """
+    last: datetime | None = _apart(_last_slot, dsn, at)
+    first: _Cycle | None = _apart(_first, dsn, at, settings, engine) if last is None else None
+    at = at if last is None else last
     if not send:
         usual, _, bases_s = _apart(_usual, dsn, at, settings, None, engine)
         return replace(_outcome(first, usual, bases_s, None, 0), models_copied=models_copied)
@@ -150,33 +116,59 @@ class _Cycle:
     groups: int
     total_s: float
     peak_mib: float
+    processor_s: float
+    database_processor_s: float | None
+    log_mib: float
 
 
-def _outcome(first: _Cycle, usual: list[_Cycle], bases_s: float, sent: Sent | None, delivered: int) -> CycleBench:
+def _outcome(
+    first: _Cycle | None, usual: list[_Cycle], bases_s: float, sent: Sent | None, delivered: int
+) -> CycleBench:
     restarted, *others = usual
     middle = sorted(others, key=lambda c: c.total_s)[len(others) // 2]
     if sent is not None and delivered != sent.first_messages + sent.usual_messages:
         raise NotReady(f"{sent.first_messages + sent.usual_messages} messages were sent, {delivered} arrived")
     return CycleBench(
-        elements=first.elements,
-        groups=first.groups,
+        elements=middle.elements,
+        groups=middle.groups,
         messages=int(str(middle.record.summary["messages"])),
         stages={name: round(s, 3) for name, s in middle.record.stages.items()},
         total_s=round(middle.total_s, 3),
+        processor_s=middle.processor_s,
+        database_processor_s=middle.database_processor_s,
+        log_mib=middle.log_mib,
         peak_mib=round(usual[-1].peak_mib, 1),
-        first_fit_s=round(first.total_s, 3),
-        first_peak_mib=round(first.peak_mib, 1),
+        first=None if first is None else FirstCycle(total_s=round(first.total_s, 3), peak_mib=round(first.peak_mib, 1)),
         restarted_s=round(restarted.total_s, 3),
         bases_s=round(bases_s, 3),
         sent=sent,
     )
 
 
+async def _last_slot(dsn: str, at: datetime) -> datetime | None:
+    """The quarter hour that was decided last in a database that was kept, whose older figures are dropped.
+
+    Raises:
+        NotReady: what is known of the weather is used up.
+    """
+    pool = await connect(dsn, max_size=1)
+    try:
+        last = await PostgresCycles(pool).last_cycle()
+        if last is None:
+            return None
+        if last.slot > at + LAST_AFTER:
+            raise NotReady(f"the weather of this database is used up at {last.slot.isoformat()}: prepare another one")
+        await drop_old_blocks(pool)
+        return last.slot
+    finally:
+        await pool.close()
+
+
 async def _first(dsn: str, at: datetime, settings: Settings, address: str) -> _Cycle:
     pool = await connect(dsn)
     try:
         async with open_engine(address) as engine:
-            return await measure(at, ports_of(pool, engine), settings)
+            return await measure(at, ports_of(pool, engine), settings, pool)
     finally:
         await pool.close()
 
@@ -200,7 +192,7 @@ async def _usual_cycles(
         usual_sent = usual_s = bases_s = 0.0
         for k in range(1, 2 + USUAL_CYCLES):
             await new_readings(ports.grid, at + (k - 1) * QUARTER)
-            cycles.append(await measure(at + k * QUARTER, ports, settings))
+            cycles.append(await measure(at + k * QUARTER, ports, settings, pool))
             bases_s += await _prepare_bases(at + k * QUARTER, ports, settings)
             count, seconds = await deliver(pool, sink_port)
             usual_sent, usual_s = usual_sent + count, usual_s + seconds
@@ -267,20 +259,30 @@ def ports_of(pool: Pool, engine: Engine) -> CyclePorts:
     )
 
 
-async def measure(at: datetime, ports: CyclePorts, settings: Settings) -> _Cycle:
+async def measure(at: datetime, ports: CyclePorts, settings: Settings, pool: Pool) -> _Cycle:
     """One cycle from the first read to the last row committed."""
-    start = time.perf_counter()
+    own_s, database_s = await processor_s(pool)
+    position, start = await log_position(pool), time.perf_counter()
     record = await run_cycle(at, ports=ports, forecast=settings.forecast.build(), cycle=settings.cycle)
     total_s = time.perf_counter() - start
+    own_after_s, database_after_s = await processor_s(pool)
     give_back()  # as the server does after each cycle
     network = await ports.grid.network()
-    return _Cycle(
+    measured = _Cycle(
         record=record,
         elements=len(network.elements),
         groups=len(network.groups),
         total_s=total_s,
         peak_mib=peak_mib(),
+        processor_s=round(own_after_s - own_s, 2),
+        database_processor_s=None if database_s is None else round((database_after_s or 0.0) - database_s, 2),
+        log_mib=round((await log_position(pool) - position) / 2**20, 1),
     )
+    tell(
+        f"cycle of {at:%H:%M}: {total_s:.1f} s, processor {measured.processor_s} s here and "
+        f"{measured.database_processor_s} s in the database, peak {measured.peak_mib:.0f} MiB"
+    )
+    return measured
 
 
 class Everybody:

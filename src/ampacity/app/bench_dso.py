@@ -5,8 +5,8 @@ so that preparing takes minutes; what a cycle has to do for each element is the 
 """
 
 import asyncio
-from collections.abc import Callable
 
+from ampacity.app.progress import Show
 from ampacity.app.settings import Settings
 from ampacity.operations.forecast import RECENT_DAYS, fitted
 from ampacity.operations.forecast_plan import Plan, element_blocks, make_plan
@@ -21,10 +21,8 @@ from ampacity.store.series import write_load
 from ampacity.store.taking_in import take_in_weather
 from ampacity.timegrid import QUARTERS_PER_DAY
 
-Progress = Callable[[int, int], None]
 
-
-async def prepare_dso(dsn: str, plan: DsoPlan, settings: Settings, progress: Progress) -> None:
+async def prepare_dso(dsn: str, plan: DsoPlan, settings: Settings, show: Show) -> None:
     """Fill the database: the grid, the last days of load of all elements, models that fit them."""
     load_w = await asyncio.to_thread(sampled_loads, plan)
     network = await asyncio.to_thread(dso_network, plan, load_w)
@@ -32,20 +30,20 @@ async def prepare_dso(dsn: str, plan: DsoPlan, settings: Settings, progress: Pro
     try:
         async with pool.acquire() as connection, connection.transaction():
             await write_grid(connection, network.elements, network.groups, dso_providers())
+            show("grid", len(network.elements), len(network.elements))
             await take_in_weather(connection, district_weather(plan.sampled))
             await write_load(connection, "element", 0, plan.sampled.window, load_w, None)
         recent = plan.sampled.window.end - (RECENT_DAYS + 1) * QUARTERS_PER_DAY
         for first in range(SAMPLE, len(network.elements), SAMPLE):
             await copy_loads(pool, SAMPLE, first, recent)
-            progress(first, len(network.elements))
-        await _fit(pool, plan, settings)
+            show("loads", min(first + SAMPLE, len(network.elements)), len(network.elements))
+        await _fit(pool, plan, settings, show)
         await pool.execute("vacuum analyze load_block, element_version, contract, forecast_model")
     finally:
         await pool.close()
-    progress(len(network.elements), len(network.elements))
 
 
-async def _fit(pool: Pool, plan: DsoPlan, settings: Settings) -> None:
+async def _fit(pool: Pool, plan: DsoPlan, settings: Settings, show: Show) -> None:
     """Fit the sampled blocks, and the last one where it is shorter; copy them to all others."""
     grid, cycles = PostgresGrid(pool), PostgresCycles(pool)
     at = plan.sampled.window.end_moment
@@ -58,6 +56,7 @@ async def _fit(pool: Pool, plan: DsoPlan, settings: Settings) -> None:
     for i, block in enumerate(blocks):
         if block not in sampled and len(block) == len(blocks[0]):
             await copy_models(pool, sampled[i % len(sampled)].start, block.start)
+        show("models", block.stop, len(made.network.elements))
 
 
 async def _fitted(plan: Plan, block: range, grid: PostgresGrid) -> bytes:

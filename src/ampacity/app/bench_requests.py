@@ -15,11 +15,12 @@ import msgspec
 import numpy as np
 
 from ampacity.app.bench_cycle import BENCH_SECRET, deliver, measure, new_readings, ports_of
-from ampacity.app.bench_dso import Progress, prepare_dso
+from ampacity.app.bench_dso import prepare_dso
 from ampacity.app.bench_sink import sink
 from ampacity.app.clock import make_clock
 from ampacity.app.engine import LOCAL, open_engine
 from ampacity.app.listening import free_port
+from ampacity.app.progress import Show
 from ampacity.app.server import build_server, started
 from ampacity.app.session import Store
 from ampacity.app.settings import ServerSettings, Settings
@@ -54,21 +55,21 @@ class RequestFigures(msgspec.Struct, frozen=True, kw_only=True):
 
 
 async def bench_requests(
-    dsn: str, plan: DsoPlan, settings: Settings, progress: Progress, *, per_s: float, seconds: float
+    dsn: str, plan: DsoPlan, settings: Settings, show: Show, *, per_s: float, seconds: float
 ) -> RequestFigures:
     """Prepare an operator with a first cycle whose messages are delivered, then load a server that decides the next.
 
     Raises:
         NotReady: the server does not start, or refuses a request.
     """
-    await prepare_dso(dsn, plan, settings, progress)
+    await prepare_dso(dsn, plan, settings, show)
     at = plan.sampled.window.end_moment
     settings = msgspec.structs.replace(settings, oscp=_oscp_settings(), negotiation=type(settings.negotiation)())
     pool = await connect(dsn)
     try:
         async with open_engine(LOCAL) as engine:
             ports = ports_of(pool, engine)
-            await measure(at, ports, settings)
+            await measure(at, ports, settings, pool)
             await new_readings(ports.grid, at)
         with sink() as peer:
             await deliver(pool, peer.port)

@@ -1,12 +1,14 @@
 """Databases of their own on the same server: for benchmarks, dropped afterwards; for demonstrations, kept."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from urllib.parse import urlsplit
 from uuid import uuid4
 
 from ampacity.store.migrations import migrate
 from ampacity.store.pool import Pool, connect
+
+Fill = Callable[[str], Awaitable[None]]
 
 
 @asynccontextmanager
@@ -30,6 +32,28 @@ async def named_database(dsn: str, name: str, *, fresh: bool) -> AsyncIterator[s
         if not await server.fetchval("select exists (select from pg_database where datname = $1)", name):
             await server.execute(f"create database {name}")
         yield await _migrated(beside(dsn, name))
+
+
+@asynccontextmanager
+async def filled_database(dsn: str, fill: Fill) -> AsyncIterator[str]:
+    """As `scratch_database`, filled."""
+    async with scratch_database(dsn) as address:
+        await fill(address)
+        yield address
+
+
+@asynccontextmanager
+async def kept_database(dsn: str, name: str, fill: Fill) -> AsyncIterator[str]:
+    """The address of a database of that name beside the one named; filled where it is not there yet; it stays.
+
+    One that was not filled to its end is filled anew.
+    """
+    async with _server(dsn) as server:
+        if not await server.fetchval("select exists (select from pg_database where datname = $1)", name):
+            async with named_database(dsn, unfinished := f"{name}_unfinished", fresh=True) as address:
+                await fill(address)
+            await server.execute(f"alter database {unfinished} rename to {name}")
+    yield await _migrated(beside(dsn, name))
 
 
 def beside(dsn: str, name: str) -> str:

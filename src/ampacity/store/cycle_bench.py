@@ -12,3 +12,16 @@ async def copy_loads(pool: Pool, subjects: int, to_no: int, from_quarter: int) -
 async def copy_models(pool: Pool, from_no: int, to_no: int) -> None:
     """Give a block the model of another one."""
     await pool.execute(sql("copy_bench_model"), from_no, to_no)
+
+
+async def drop_old_blocks(pool: Pool) -> None:
+    """Make the room of all decisions free again but of the newest of each kind of capacity."""
+    for table in ("forecast", "headroom", "allocation"):
+        await pool.execute(sql(f"drop_old_bench_{table}_blocks"))
+    await pool.execute("vacuum forecast_block, headroom_block, allocation_block")
+
+
+async def log_position(pool: Pool) -> int:
+    """How many bytes the server ever wrote to its write-ahead log."""
+    position: int = await pool.fetchval(sql("log_position"))
+    return position

@@ -9,7 +9,8 @@ from rich.console import Console
 from rich.table import Table
 
 from ampacity.app.bench_allocation import bench_allocation
-from ampacity.app.bench_cycle import CycleBench, bench_plan, prepare, run_apart
+from ampacity.app.bench_cycle import CycleBench, run_apart
+from ampacity.app.bench_district import bench_plan, prepare
 from ampacity.app.bench_dso import prepare_dso
 from ampacity.app.bench_forecast import bench_forecast
 from ampacity.app.bench_intake import bench_intake
@@ -18,8 +19,8 @@ from ampacity.app.bench_requests import RequestFigures, bench_requests
 from ampacity.app.bench_send import bench_send
 from ampacity.app.commands.options import AsJson, Config, EngineAddress, run_until_stopped, settings_of
 from ampacity.app.engine import LOCAL
-from ampacity.app.progress import bar
-from ampacity.app.scratch_database import scratch_database
+from ampacity.app.progress import stage_progress
+from ampacity.app.scratch_database import filled_database, kept_database, scratch_database
 from ampacity.app.session import database
 from ampacity.app.settings import Settings
 from ampacity.simulation.district import DistrictPlan
@@ -42,6 +43,13 @@ Dso = Annotated[
 ]
 Send = Annotated[bool, typer.Option("--send", help="Also deliver every message to a peer in another process.")]
 
+Keep = Annotated[
+    bool,
+    typer.Option(
+        "--keep", help="Keep the database; where one of this size was kept before, go on from its last cycle."
+    ),
+]
+
 bench.command("forecast")(bench_forecast)
 
 
@@ -51,6 +59,7 @@ def bench_cycle(
     groups_per_element: GroupsPerElement = 3,
     dso: Dso = False,
     send: Send = False,
+    keep: Keep = False,
     engine: EngineAddress = LOCAL,
     config: Config = None,
     as_json: AsJson = False,
@@ -59,7 +68,7 @@ def bench_cycle(
     settings = settings_of(config)
     with database(settings) as dsn:
         made = DsoPlan(cables=elements) if dso else bench_plan(elements, groups_per_element)
-        result = run_until_stopped(_bench_cycle(dsn, settings, made, send, engine))
+        result = run_until_stopped(_bench_cycle(dsn, settings, made, send=send, keep=keep, engine=engine))
     if as_json:
         print(msgspec.json.encode(result).decode())  # noqa: T201
     else:
@@ -146,33 +155,32 @@ def bench_sending(
 
 async def _bench_requests(dsn: str, settings: Settings, plan: DsoPlan, per_s: float, seconds: float) -> RequestFigures:
     async with scratch_database(dsn) as scratch:
-        with bar() as progress:
-            task = progress.add_task("prepare", total=plan.cables)
-            return await bench_requests(
-                scratch, plan, settings, lambda done, total: progress.update(task, completed=done, total=total),
-                per_s=per_s, seconds=seconds,
-            )  # fmt: skip
+        with stage_progress() as show:
+            return await bench_requests(scratch, plan, settings, show, per_s=per_s, seconds=seconds)
 
 
 async def _bench_cycle(
-    dsn: str, settings: Settings, plan: DistrictPlan | DsoPlan, send: bool, engine: str
+    dsn: str, settings: Settings, plan: DistrictPlan | DsoPlan, *, send: bool, keep: bool, engine: str
 ) -> CycleBench:
-    async with scratch_database(dsn) as scratch:
-        with bar() as progress:
-            task = progress.add_task("prepare", total=plan.cables)
-
-            def tell(done: int, total: int) -> None:
-                progress.update(task, completed=done, total=total)
-
+    async def fill(address: str) -> None:
+        with stage_progress() as show:
             if isinstance(plan, DsoPlan):
-                end = plan.sampled.window.end_moment
-                await prepare_dso(scratch, plan, settings, tell)
+                await prepare_dso(address, plan, settings, show)
             else:
-                end = plan.window.end_moment
-                await prepare(scratch, plan, tell)
+                await prepare(address, plan, show)
+
+    end = (plan.sampled if isinstance(plan, DsoPlan) else plan).window.end_moment
+    async with kept_database(dsn, _name(plan), fill) if keep else filled_database(dsn, fill) as address:
         return await asyncio.to_thread(
-            run_apart, scratch, end, settings, send=send, models_copied=isinstance(plan, DsoPlan), engine=engine
+            run_apart, address, end, settings, send=send, models_copied=isinstance(plan, DsoPlan), engine=engine
         )
+
+
+def _name(plan: DistrictPlan | DsoPlan) -> str:
+    """Of the database that is kept of a plan."""
+    if isinstance(plan, DsoPlan):
+        return f"ampacity_bench_dso_{plan.cables}"
+    return f"ampacity_bench_{plan.cables}_{plan.groups_per_cable}"
 
 
 def _show(result: CycleBench) -> None:
@@ -184,10 +192,15 @@ def _show(result: CycleBench) -> None:
     table.add_row("in all", f"{result.total_s:.2f}", style="bold")
     console = Console(highlight=False)
     console.print(table)
-    console.print(f"peak memory {result.peak_mib:.0f} MiB")
-    does = "which decides fallbacks, with copied models" if result.models_copied else "which fits all models"
+    database = "" if result.database_processor_s is None else f", of PostgreSQL {result.database_processor_s:.1f} s"
     console.print(
-        f"first cycle, {does}: {result.first_fit_s:.1f} s, {result.first_peak_mib:.0f} MiB; "
+        f"peak memory {result.peak_mib:.0f} MiB; processor time {result.processor_s:.1f} s{database}; "
+        f"{result.log_mib:.0f} MiB of write-ahead log"
+    )
+    if result.first is not None:
+        does = "which decides fallbacks, with copied models" if result.models_copied else "which fits all models"
+        console.print(f"first cycle, {does}: {result.first.total_s:.1f} s, {result.first.peak_mib:.0f} MiB")
+    console.print(
         f"first one after a restart: {result.restarted_s:.1f} s; "
         f"beside them, five times a day, the bases of the next hours: {result.bases_s:.1f} s"
     )
