@@ -61,6 +61,18 @@ async def ports(pool, given):
     return grid, cycles
 
 
+async def test_a_base_without_an_outline_of_its_model_is_made_anew(ports, pool):
+    grid, cycles = ports
+    before = await forecast_at(grid, cycles, AT, Bases())
+    await pool.execute("update forecast_base set outline = null")  # as a version before it wrote them
+
+    kept = Bases()
+    after = await forecast_at(grid, cycles, AT + QUARTER, kept)
+
+    assert kept.made == 1
+    assert after.shape == before.shape
+
+
 async def test_a_restarted_server_forecasts_what_one_that_ran_on_does_in_spite_of_newer_inputs(ports):
     grid, cycles = ports
     running = Bases()

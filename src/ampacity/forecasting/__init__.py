@@ -7,6 +7,7 @@ from ampacity.forecasting.fallback import fallback_band
 from ampacity.forecasting.fitting import fit
 from ampacity.forecasting.learning import update
 from ampacity.forecasting.model import ForecastModel
+from ampacity.forecasting.outline_codec import dump_outline, load_outline
 from ampacity.forecasting.predict import DailyForecast, Outline, days_of_window, forecast_days, predict
 from ampacity.forecasting.types import (
     ForecastSettings,
@@ -31,11 +32,13 @@ __all__ = [
     "days_of_window",
     "dump_daily",
     "dump_model",
+    "dump_outline",
     "fallback_band",
     "fit",
     "forecast_days",
     "load_daily",
     "load_model",
+    "load_outline",
     "predict",
     "update",
 ]

@@ -23,22 +23,26 @@ from ampacity.forecasting.tracking import (
     carry_over,
     error_size,
 )
-from ampacity.forecasting.types import Floats, Floats32, Ints
+from ampacity.forecasting.types import Floats, Floats16, Floats32, Ints
 from ampacity.timegrid import QUARTERS_PER_DAY, QUARTERS_PER_HOUR, Window
 
 REACH = 2 * LEADS[-1]  # quarters after which a new measurement changes nothing
 NEVER = -10_000
+SMALLEST, LARGEST = 2.0**-20, 60_000.0  # size of an error in units of a series' scale, as 16 bits hold it
 BELIEVED = 8.0  # usual errors: a newest error is believed up to that size, be it a spike or a fault in the grid
 
 
 @dataclass(frozen=True, kw_only=True)
 class Learnt:
-    """What quantiles need of all that was learnt of S series' errors; it changes once a day.  float32."""
+    """What quantiles need of all that was learnt of S series' errors; it changes once a day.
 
-    error_size: Floats32  # (S, 96) usual size of an error of the daily forecast
-    one_step_size: Floats32  # (S, 96) and of one of the next quarter's
+    Sizes of errors are kept in 16 bits, to 0.05 %: they are most of what a server holds of a large grid.
+    """
+
+    error_size: Floats16  # (S, 96) usual size of an error of the daily forecast
+    one_step_size: Floats16  # (S, 96) and of one of the next quarter's
     carry: Floats32  # (S, K) how much of the newest error remains
-    spread: Floats32  # (S, B, 96) size of an error by band
+    spread: Floats16  # (S, B, 96) size of an error by band
     factor: Floats32  # (Q, S, B) how many of these a quantile lies from the median; 0 for the median
 
     @classmethod
@@ -52,10 +56,10 @@ class Learnt:
                 side = UPPER if level > 0.5 else LOWER
                 factor[i] = factors(track.calibration, min(level, 1 - level), side)
         return cls(
-            error_size=error_size(track),
-            one_step_size=np.maximum(one_step, SIZE_FLOOR * one_step.mean(axis=1, keepdims=True) + 1e-6),
+            error_size=_halved(error_size(track)),
+            one_step_size=_halved(np.maximum(one_step, SIZE_FLOOR * one_step.mean(axis=1, keepdims=True) + 1e-6)),
             carry=carry_over(track),
-            spread=usual,
+            spread=_halved(usual),
             factor=factor,
         )
 
@@ -70,11 +74,20 @@ class Learnt:
         )
 
 
+def _halved(size: Floats32) -> Floats16:
+    """In 16 bits, above 0 and finite as it was."""
+    return np.clip(size, SMALLEST, LARGEST).astype(np.float16)
+
+
 @dataclass(frozen=True, kw_only=True)
 class View:
     """A chunk of S series at an origin, in units of their scale."""
 
-    learnt: Learnt
+    error_size: Floats32  # (S, 96) of what was learnt, as the other three
+    one_step_size: Floats32  # (S, 96)
+    carry: Floats32  # (S, K)
+    spread: Floats32  # (S, B, 96)
+    factor: Floats32  # (Q, S, B)
     scale_w: Floats32  # (S,)
     daily: Floats32  # (S, 1 + days, 96): yesterday as forecast then, today and after as forecast at today's start
     y: Floats32  # (S, 2, 96) measured yesterday and today, NaN unknown
@@ -102,7 +115,7 @@ def quantiles(view: View, window: Window, levels: tuple[float, ...]) -> Floats32
             out[i] = median
             continue
         sign = np.float32(1) if level > 0.5 else np.float32(-1)
-        distance = view.learnt.spread * view.learnt.factor[i][..., None]
+        distance = view.spread * view.factor[i][..., None]
         out[i] = median + sign * _margin(distance, at, lead, news)
     out *= view.scale_w[:, None]
     return out
@@ -110,7 +123,7 @@ def quantiles(view: View, window: Window, levels: tuple[float, ...]) -> Floats32
 
 def _news(view: View, origin: int) -> _News:
     """The newest measurement before the origin, if it lies in today."""
-    size = view.learnt.error_size
+    size = view.error_size
     errors = view.y - view.daily[:, :2]
     known = np.isfinite(errors)
     known[:, 1, origin:] = False
@@ -127,9 +140,9 @@ def _burst_level(view: View, errors: Floats32, known: Floats, relative: Floats32
     n = QUARTERS_PER_DAY
     flat, usable = relative.reshape(-1, 2 * n), known.reshape(-1, 2 * n)
     before = np.concatenate([np.zeros((len(flat), 1), np.float32), flat[:, :-1]], axis=1)
-    carried = np.tile(view.learnt.error_size, 2) * view.learnt.carry[:, :1] * before
+    carried = np.tile(view.error_size, 2) * view.carry[:, :1] * before
     one_step = np.where(
-        usable, np.abs(np.nan_to_num(errors.reshape(-1, 2 * n)) - carried) / np.tile(view.learnt.one_step_size, 2), 1
+        usable, np.abs(np.nan_to_num(errors.reshape(-1, 2 * n)) - carried) / np.tile(view.one_step_size, 2), 1
     )
     gain = 1 - 0.5 ** (1 / BURST_HALF_LIFE)
     age = (newest + n)[:, None] - np.arange(2 * n)
@@ -157,10 +170,10 @@ def _median(view: View, at: Ints, lead: Ints, news: _News) -> Floats32:
     near = _near(lead)
     if near:
         low, share = _lead_position(lead[:, :near])
-        carry = view.learnt.carry
+        carry = view.carry
         rows = np.arange(len(carry))[:, None]
         phi = (carry[rows, low] * (1 - share) + carry[rows, low + 1] * share) * _fade(lead[:, :near])
-        size = view.learnt.error_size[:, at[:near] % QUARTERS_PER_DAY]
+        size = view.error_size[:, at[:near] % QUARTERS_PER_DAY]
         median[:, :near] += (size * phi * news.error[:, None]).astype(np.float32)
     return median
 

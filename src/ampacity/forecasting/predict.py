@@ -209,8 +209,13 @@ def _quantiles(
 
     def some(rows: Ints) -> None:
         newest = _aligned(recent, model.element[rows] * 3 + model.phase[rows], window.first, two_days)
+        here = Learnt.of(track_of(model.track, rows), levels) if learnt is None else learnt.only(rows)
         view = View(
-            learnt=Learnt.of(track_of(model.track, rows), levels) if learnt is None else learnt.only(rows),
+            error_size=here.error_size.astype(np.float32),
+            one_step_size=here.one_step_size.astype(np.float32),
+            carry=here.carry,
+            spread=here.spread.astype(np.float32),
+            factor=here.factor,
             scale_w=model.scale_w[rows],
             daily=load[rows],
             y=_by_day(newest) / model.scale_w[rows, None, None],

@@ -11,6 +11,7 @@ from ampacity.errors import Unsuitable
 from ampacity.timegrid import Window
 
 Floats = NDArray[np.floating]
+Floats16 = NDArray[np.float16]
 Floats32 = NDArray[np.float32]
 Ints = NDArray[np.int64]
 Bools = NDArray[np.bool_]

@@ -9,16 +9,18 @@ from ampacity.forecasting import (
     LoadHistory,
     days_of_window,
     dump_daily,
+    dump_outline,
     forecast_days,
     load_daily,
     load_model,
+    load_outline,
 )
 from ampacity.network.settling import Settled
 from ampacity.operations.bases import Base, Bases, period_of, weather_print
 from ampacity.operations.engine import LocalEngine
 from ampacity.operations.forecast_plan import Plan
 from ampacity.operations.settings import CycleSettings
-from ampacity.ports import BaseKey, CycleStore, Engine, KeptModel, StoredBase
+from ampacity.ports import BaseKey, CycleStore, Engine, KeptModel, PackedBase, StoredBase
 from ampacity.timegrid import Window
 
 MINUTES_PER_QUARTER = 15
@@ -69,9 +71,9 @@ class DailyBases:
             state = await self.cycles.model(block.start, model.made_at)
         assert state is not None
         history = LoadHistory(window=window, load_w=settled.load_w)
-        base, blob = await self.engine.run(made_base, self.shared, history, state, self.window)
+        base, packed = await self.engine.run(made_base, self.shared, history, state, self.window)
         self.kept.made += 1
-        stored, is_ours = await self.cycles.daily.keep_base(self._key(block), model.made_at, blob)
+        stored, is_ours = await self.cycles.daily.keep_base(self._key(block), model.made_at, packed)
         if not is_ours:
             return await self._loaded(block, stored)
         self.kept.keep(block.start, stored.base_id, base)
@@ -88,19 +90,22 @@ class DailyBases:
         at_hand = self.kept.at_hand(block.start, stored.base_id)
         if at_hand is not None:
             return at_hand
-        blob = await self.cycles.daily.base(stored.base_id)
-        state = await self.cycles.model(block.start, stored.model_made_at)
-        assert state is not None
-        base = await asyncio.to_thread(lambda: Base.of(load_model(state), load_daily(blob)))
+        packed = await self.cycles.daily.base(stored.base_id)
+        base = await asyncio.to_thread(_loaded, packed)
         self.kept.keep(block.start, stored.base_id, base)
         return base
 
 
-def made_base(plan: Plan, history: LoadHistory, state: bytes, window: Window) -> tuple[Base, bytes]:
+def _loaded(packed: PackedBase) -> Base:
+    return Base(daily=load_daily(packed.daily), outline=load_outline(packed.outline))
+
+
+def made_base(plan: Plan, history: LoadHistory, state: bytes, window: Window) -> tuple[Base, PackedBase]:
     """The base of a block over a window, and the same packed."""
     model = load_model(state)
     daily = forecast_days(model, history, plan.weather, window=window, designs=plan.designs)
-    return Base.of(model, daily), dump_daily(daily)
+    base = Base.of(model, daily)
+    return base, PackedBase(daily=dump_daily(base.daily), outline=dump_outline(base.outline))
 
 
 def base_period(origin: int, forecast: ForecastSettings, cycle: CycleSettings) -> Window:

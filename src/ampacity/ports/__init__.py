@@ -1,6 +1,6 @@
 """What the operations need of the outside world."""
 
-from ampacity.ports.bases import BaseKey, BaseStore, StoredBase
+from ampacity.ports.bases import BaseKey, BaseStore, PackedBase, StoredBase
 from ampacity.ports.decisions import (
     NOTHING_TOLD,
     AwayGroups,
@@ -79,6 +79,7 @@ __all__ = [
     "KeptModel",
     "OfferedCycle",
     "Outbox",
+    "PackedBase",
     "Peers",
     "RequestOutcome",
     "RequestStore",

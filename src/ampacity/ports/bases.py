@@ -27,6 +27,14 @@ class BaseKey:
     made_at: datetime
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PackedBase:
+    """A base as bytes: the daily forecast, and what forecasts need of its model."""
+
+    daily: bytes
+    outline: bytes
+
+
 class BaseStore(Protocol):
     """Stored bases: made once, by whichever server is first, and used by all."""
 
@@ -34,8 +42,8 @@ class BaseStore(Protocol):
         """The newest base of each block that was made at or before a time, by the number of its first element."""
         ...
 
-    async def base(self, base_id: int) -> bytes: ...
+    async def base(self, base_id: int) -> PackedBase: ...
 
-    async def keep_base(self, key: BaseKey, model_made_at: datetime, state: bytes) -> tuple[StoredBase, bool]:
+    async def keep_base(self, key: BaseKey, model_made_at: datetime, packed: PackedBase) -> tuple[StoredBase, bool]:
         """Keep a base; gives the one that counts, and whether it is this one or another server's of the same time."""
         ...

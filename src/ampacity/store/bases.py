@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from datetime import datetime
 
-from ampacity.ports import BaseKey, StoredBase
+from ampacity.ports import BaseKey, PackedBase, StoredBase
 from ampacity.store.pool import Pool
 from ampacity.store.sql import sql
 
@@ -21,14 +21,13 @@ class PostgresBases:
             for r in rows
         }
 
-    async def base(self, base_id: int) -> bytes:
-        state: bytes = await self._pool.fetchval(sql("base_state"), base_id)
-        return state
+    async def base(self, base_id: int) -> PackedBase:
+        return PackedBase(**await self._pool.fetchrow(sql("base_state"), base_id))
 
-    async def keep_base(self, key: BaseKey, model_made_at: datetime, state: bytes) -> tuple[StoredBase, bool]:
+    async def keep_base(self, key: BaseKey, model_made_at: datetime, packed: PackedBase) -> tuple[StoredBase, bool]:
         which = (key.first_no, key.elements, key.mark, key.end_day, key.weather, key.made_at)
         async with self._pool.acquire() as connection, connection.transaction():
-            row = await connection.fetchrow(sql("add_base"), *which, model_made_at, state)
+            row = await connection.fetchrow(sql("add_base"), *which, model_made_at, packed.daily, packed.outline)
             await connection.execute(sql("drop_old_bases"), key.first_no, key.mark)
         is_this = row is not None
         if row is None:

@@ -3,14 +3,15 @@
 select distinct on (first_no) first_no, base_id, elements, model_made_at
 from forecast_base
 where mark = $1 and weather = $2 and end_day >= $3 and made_at <= $4
+    and outline is not null
 order by first_no, made_at desc, base_id desc;
 
 -- name: base_state
-select state from forecast_base where base_id = $1;
+select state as daily, outline from forecast_base where base_id = $1;
 
 -- name: add_base
-insert into forecast_base (first_no, elements, mark, end_day, weather, made_at, model_made_at, state)
-values ($1, $2, $3, $4, $5, $6, $7, $8)
+insert into forecast_base (first_no, elements, mark, end_day, weather, made_at, model_made_at, state, outline)
+values ($1, $2, $3, $4, $5, $6, $7, $8, $9)
 on conflict do nothing
 returning base_id, elements, model_made_at;
 
