@@ -1,6 +1,7 @@
 """From the daily forecast, the newest errors and the learnt margins to quantiles."""
 
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 
@@ -23,7 +24,7 @@ from ampacity.forecasting.tracking import (
     carry_over,
     error_size,
 )
-from ampacity.forecasting.types import Floats, Floats16, Floats32, Ints
+from ampacity.forecasting.types import Bools, Floats, Floats16, Floats32, Ints
 from ampacity.timegrid import QUARTERS_PER_DAY, QUARTERS_PER_HOUR, Window
 
 REACH = 2 * LEADS[-1]  # quarters after which a new measurement changes nothing
@@ -63,7 +64,7 @@ class Learnt:
             factor=factor,
         )
 
-    def only(self, rows: Ints) -> "Learnt":
+    def only(self, rows: Ints | slice) -> "Learnt":
         """Of some series."""
         return Learnt(
             error_size=self.error_size[rows],
@@ -106,49 +107,132 @@ class _News:
 def quantiles(view: View, window: Window, levels: tuple[float, ...]) -> Floats32:
     """Quantiles of the load over the window [W], (Q, S, T), levels ascending; they never cross."""
     at = np.arange(window.first, window.end) - view.day_start
-    news = _news(view, at[0] if len(at) else 0)
-    lead = at[None, :] - news.at[:, None]
-    median = _median(view, at, lead, news)
+    first = int(at[0]) if len(at) else 0
+    news = _news(view, first)
+    median = view.daily[:, 1:].reshape(len(view.daily), -1)[:, first : first + len(at)].copy()
+    days = _days(at)
+    usual = np.empty_like(median)
+    for band, quarters, where in days:
+        usual[:, where] = view.spread[:, band, quarters]
+    near = [_near(view, at, news, rows) for rows in _alike(news.at)]
+    for some in near:
+        median[some.rows, : some.quarters] += some.correction
     out = np.empty((len(levels), *median.shape), np.float32)
     for i, level in enumerate(levels):
         if level == 0.5:
             out[i] = median
             continue
-        sign = np.float32(1) if level > 0.5 else np.float32(-1)
-        distance = view.spread * view.factor[i][..., None]
-        out[i] = median + sign * _margin(distance, at, lead, news)
+        factor, margin = view.factor[i], out[i]
+        for band, _, where in days:
+            np.multiply(usual[:, where], factor[:, band, None], out=margin[:, where])
+        for some in near:
+            some.put_in(margin, factor)
+        (np.add if level > 0.5 else np.subtract)(median, margin, out=margin)
     out *= view.scale_w[:, None]
     return out
 
 
+def _days(at: Ints) -> list[tuple[int, slice, slice]]:
+    """Of neighbouring quarters since the day's start: for each day its band, its quarters, and their places."""
+    found: list[tuple[int, slice, slice]] = []
+    start = 0
+    while start < len(at):
+        day, first = divmod(int(at[start]), QUARTERS_PER_DAY)
+        stop = min(len(at), start + QUARTERS_PER_DAY - first)
+        found.append((min(day, DELAY_BANDS - 1), slice(first, first + stop - start), slice(start, stop)))
+        start = stop
+    return found
+
+
+def _alike(newest: Ints) -> list[Ints | slice]:
+    """The series by the quarter of their newest measurement; most often that is the same for all."""
+    if len(newest) and (newest == newest[0]).all():
+        return [slice(None)]
+    return [np.flatnonzero(newest == quarter) for quarter in np.unique(newest)]
+
+
 def _news(view: View, origin: int) -> _News:
     """The newest measurement before the origin, if it lies in today."""
-    size = view.error_size
     errors = view.y - view.daily[:, :2]
     known = np.isfinite(errors)
     known[:, 1, origin:] = False
-    relative = np.where(known, errors / size[:, None], 0)
-    at = np.arange(QUARTERS_PER_DAY)
-    newest = np.where(known[:, 1], at, NEVER).max(axis=1)
+    np.copyto(errors, 0, where=~known)
+    relative = errors / view.error_size[:, None]
+    newest = np.where(known[:, 1], np.arange(QUARTERS_PER_DAY), NEVER).max(axis=1)
     error = np.where(newest >= 0, relative[np.arange(len(newest)), 1, np.maximum(newest, 0)], 0)
     error = np.clip(error, -BELIEVED, BELIEVED)
     return _News(at=newest, error=error.astype(np.float32), burst=_burst_level(view, errors, known, relative, newest))
 
 
-def _burst_level(view: View, errors: Floats32, known: Floats, relative: Floats32, newest: Ints) -> Floats32:
+def _burst_level(view: View, errors: Floats32, known: Bools, relative: Floats32, newest: Ints) -> Floats32:
     """Decayed mean of |one-step error| / its usual size up to the newest measurement."""
     n = QUARTERS_PER_DAY
-    flat, usable = relative.reshape(-1, 2 * n), known.reshape(-1, 2 * n)
-    before = np.concatenate([np.zeros((len(flat), 1), np.float32), flat[:, :-1]], axis=1)
-    carried = np.tile(view.error_size, 2) * view.carry[:, :1] * before
-    one_step = np.where(
-        usable, np.abs(np.nan_to_num(errors.reshape(-1, 2 * n)) - carried) / np.tile(view.one_step_size, 2), 1
-    )
+    carried = view.error_size[:, None] * view.carry[:, :1, None]
+    one_step = np.zeros_like(errors)
+    one_step.reshape(-1, 2 * n)[:, 1:] = relative.reshape(-1, 2 * n)[:, :-1]
+    one_step *= carried
+    np.subtract(errors, one_step, out=one_step)
+    np.abs(one_step, out=one_step)
+    one_step /= view.one_step_size[:, None]
+    np.copyto(one_step, 1, where=~known)
+    found = np.ones(len(newest), np.float32)
+    for rows in _alike(newest):
+        last = int(newest[rows][0])
+        if last >= 0:
+            weight = _burst_weights(last + n)
+            found[rows] = (one_step.reshape(-1, 2 * n)[rows, : last + n + 1] * weight).sum(axis=1)
+    return np.clip(found, *BURST_RANGE)
+
+
+@cache
+def _burst_weights(newest: int) -> Floats32:
+    """How much each quarter up to the newest one counts in the mean of its errors, (newest + 1,)."""
     gain = 1 - 0.5 ** (1 / BURST_HALF_LIFE)
-    age = (newest + n)[:, None] - np.arange(2 * n)
-    weight = np.where(age >= 0, gain * (1 - gain) ** np.maximum(age, 0), 0)
-    level = (one_step * weight).sum(axis=1) / np.maximum(weight.sum(axis=1), 1e-9)
-    return np.where(newest >= 0, np.clip(level, *BURST_RANGE), 1).astype(np.float32)
+    weight = (1 - gain) ** np.arange(newest, -1, -1)
+    found: Floats32 = (weight / weight.sum()).astype(np.float32)
+    return found
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Near:
+    """The first quarters of some series, which a newest measurement of the same quarter changes."""
+
+    rows: Ints | slice
+    quarters: int  # how many
+    correction: Floats32  # (R, n) of the median
+    bands: tuple[Ints, Ints]  # (n,) the bands of the leads below and above
+    sizes: tuple[Floats32, Floats32]  # (R, n) the size of an error in these bands, by its part of the whole
+    rest: Floats32  # (n,) the part of the daily forecast's margin
+
+    def put_in(self, margin: Floats32, factor: Floats32) -> None:
+        """Change the margins (S, T) of a quantile with these factors (S, B)."""
+        factor = factor[self.rows]
+        near = margin[self.rows, : self.quarters] * self.rest
+        for bands, size in zip(self.bands, self.sizes, strict=True):
+            near += size * factor[:, bands]
+        margin[self.rows, : self.quarters] = near
+
+
+def _near(view: View, at: Ints, news: _News, rows: Ints | slice) -> _Near:
+    """What the newest measurement says; its quarter is the same for these series."""
+    lead = at - news.at[rows][0]
+    lead = lead[lead < REACH]
+    tod = at[: len(lead)] % QUARTERS_PER_DAY
+    low, share = _lead_position(lead)
+    fade = np.clip((REACH - lead) / (REACH - LEADS[-1]), 0, 1)  # 1 up to the last lead band, 0 from REACH on
+    below, above = ((1 - share) * fade).astype(np.float32), (share * fade).astype(np.float32)
+    power = (BURST_POWER * np.exp(-lead / QUARTERS_PER_HOUR / BURST_FADE_H)).astype(np.float32)
+    carry, spread, bands = view.carry[rows], view.spread[rows], (DELAY_BANDS + low, DELAY_BANDS + low + 1)
+    burst = news.burst[rows, None] ** power
+    phi = carry[:, low] * below + carry[:, low + 1] * above
+    return _Near(
+        rows=rows,
+        quarters=len(lead),
+        correction=view.error_size[rows][:, tod] * phi * news.error[rows, None],
+        bands=bands,
+        sizes=(spread[:, bands[0], tod] * burst * below, spread[:, bands[1], tod] * burst * above),
+        rest=(1 - fade).astype(np.float32),
+    )
 
 
 def _lead_position(lead: Ints) -> tuple[Ints, Floats]:
@@ -156,45 +240,3 @@ def _lead_position(lead: Ints) -> tuple[Ints, Floats]:
     position = np.clip(np.log2(np.maximum(lead, 1)), 0, len(LEADS) - 1)
     low = np.minimum(position.astype(np.int64), len(LEADS) - 2)
     return low, position - low
-
-
-def _fade(lead: Ints) -> Floats:
-    """1 up to the last lead band, 0 from REACH on."""
-    found: Floats = np.clip((REACH - lead) / (REACH - LEADS[-1]), 0, 1)
-    return found
-
-
-def _median(view: View, at: Ints, lead: Ints, news: _News) -> Floats32:
-    flat = view.daily[:, 1:].reshape(len(view.daily), -1)
-    median: Floats32 = flat[:, at].copy()
-    near = _near(lead)
-    if near:
-        low, share = _lead_position(lead[:, :near])
-        carry = view.carry
-        rows = np.arange(len(carry))[:, None]
-        phi = (carry[rows, low] * (1 - share) + carry[rows, low + 1] * share) * _fade(lead[:, :near])
-        size = view.error_size[:, at[:near] % QUARTERS_PER_DAY]
-        median[:, :near] += (size * phi * news.error[:, None]).astype(np.float32)
-    return median
-
-
-def _near(lead: Ints) -> int:
-    """How many of the first quarters a newest measurement can still change."""
-    return int((lead < REACH).any(axis=0).sum())
-
-
-def _margin(by_band: Floats32, at: Ints, lead: Ints, news: _News) -> Floats32:
-    """Distance of a quantile from the median (S, T), from that of each band (S, B, 96)."""
-    tod, delay = at % QUARTERS_PER_DAY, np.minimum(at // QUARTERS_PER_DAY, DELAY_BANDS - 1)
-    margin = by_band[:, delay, tod]
-    near = _near(lead)
-    if near:
-        low, share = _lead_position(lead[:, :near])
-        rows, cols = np.arange(len(by_band))[:, None], tod[None, :near]
-        intraday = by_band[rows, DELAY_BANDS + low, cols] * (1 - share)
-        intraday += by_band[rows, DELAY_BANDS + low + 1, cols] * share
-        power = BURST_POWER * np.exp(-lead[:, :near] / QUARTERS_PER_HOUR / BURST_FADE_H)
-        fade = _fade(lead[:, :near])
-        mixed = fade * intraday * news.burst[:, None] ** power + (1 - fade) * margin[:, :near]
-        margin[:, :near] = np.where(lead[:, :near] < REACH, mixed, margin[:, :near])
-    return margin

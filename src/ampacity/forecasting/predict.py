@@ -34,6 +34,8 @@ from ampacity.forecasting.weather_free import (
 from ampacity.forecasting.workers import on_threads
 from ampacity.timegrid import QUARTERS_PER_DAY, Window
 
+TOGETHER = 256  # series whose quantiles are worked out at once
+
 
 @dataclass(frozen=True, kw_only=True)
 class DailyForecast:
@@ -63,8 +65,8 @@ class Outline:
         beside = model.weather_free if daily.weather_free is not None else None
         return cls(
             model=_bare(model),
-            learnt=_learnt(model, model.settings.levels),
-            weather_free=None if beside is None else _learnt(beside, model.settings.levels),
+            learnt=_learnt(model, model.settings.levels, 1),
+            weather_free=None if beside is None else _learnt(beside, model.settings.levels, 1),
         )
 
     @property
@@ -80,13 +82,13 @@ def _bare(model: ForecastModel) -> ForecastModel:
     return replace(model, experts={}, track=new_track(0, 0), weather_free=beside)
 
 
-def _learnt(model: ForecastModel, levels: tuple[float, ...]) -> Learnt:
+def _learnt(model: ForecastModel, levels: tuple[float, ...], workers: int) -> Learnt:
     """Of all series at some levels, worked out in the chunks in which forecasts are made."""
     chunks = list(chunks_of(model))
     if not chunks:
         return Learnt.of(model.track, levels)
     back = np.argsort(np.concatenate(chunks))
-    parts = [Learnt.of(track_of(model.track, rows), levels) for rows in chunks]
+    parts = on_threads(lambda rows: Learnt.of(track_of(model.track, rows), levels), chunks, workers)
     axis = {"factor": 1}
     joined = {
         name: np.concatenate([getattr(part, name) for part in parts], axis=axis.get(name, 0)) for name in vars(parts[0])
@@ -133,7 +135,11 @@ def predict(
             if beside is not None and daily.weather_free is not None:
                 free_w = _quantiles(beside, levels, recent, window, day, daily.weather_free, beside_learnt, workers)
             found_w = stood_in(model, lacks, found_w, free_w)
-        out[:, model.element * 3 + model.phase] = found_w
+        series = model.element * 3 + model.phase
+        if len(series) == out.shape[1] and (np.diff(series) == 1).all():
+            out = found_w
+        else:
+            out[:, series] = found_w
     out[:, model.prior.series] = prior_band(model.prior, window, levels, settings)
     shaped = out.reshape(len(levels), -1, 3, window.count)
     source, weather_free = sources(model, lacks)
@@ -206,10 +212,11 @@ def _quantiles(
     start = day * QUARTERS_PER_DAY + model.settings.day_start_quarter
     two_days = Window(start - QUARTERS_PER_DAY, 2 * QUARTERS_PER_DAY)
     found_w = np.empty((len(levels), len(model.element), window.count), np.float32)
+    learnt = learnt or _learnt(model, levels, workers)
 
-    def some(rows: Ints) -> None:
+    def some(rows: slice) -> None:
         newest = _aligned(recent, model.element[rows] * 3 + model.phase[rows], window.first, two_days)
-        here = Learnt.of(track_of(model.track, rows), levels) if learnt is None else learnt.only(rows)
+        here = learnt.only(rows)
         view = View(
             error_size=here.error_size.astype(np.float32),
             one_step_size=here.one_step_size.astype(np.float32),
@@ -223,7 +230,8 @@ def _quantiles(
         )
         found_w[:, rows] = quantiles(view, window, levels)
 
-    on_threads(some, chunks_of(model), workers)
+    count = len(model.element)
+    on_threads(some, (slice(i, min(i + TOGETHER, count)) for i in range(0, count, TOGETHER)), workers)
     return found_w
 
 
