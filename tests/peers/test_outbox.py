@@ -5,12 +5,14 @@ import json
 from collections import Counter
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from uuid import UUID
 
 import numpy as np
 import pytest
 
 from ampacity.app.peering import build_peering
 from ampacity.simulation.listener import Answer, listening
+from ampacity.store.sql import sql
 from tests.peers.world import KINDS, NOW, add_grid, decide, put_through, settings, until, world
 
 
@@ -210,3 +212,24 @@ async def test_a_refusal_is_told_as_the_peer_wants_it(pool, refusal, forecasts, 
 
     assert len(fp.got) == forecasts
     assert len(fp.other) == errors
+
+
+async def test_what_waits_is_claimed_soon_where_nothing_waited_when_the_table_was_looked_at(pool):
+    await add_grid(pool, {"g1": "fp"}, unit="W")
+    await put_through(pool, "fp", "http://127.0.0.1:1/oscp/fp/2.0")
+    decision_id = await decide(pool, [[1.0]], kinds=["CONSUMPTION"], send=False)
+    await pool.execute(
+        "insert into outbound_forecast (decision_id, kind, provider_no, group_no, correlation_id, sent_at)"
+        " select $1, 'CONSUMPTION', provider_no, group_no, n::text, now()"
+        " from current_contract, generate_series(1, 3000) as n",
+        decision_id,
+    )
+    await pool.execute("analyze outbound_forecast")
+    await pool.execute("update outbound_forecast set sent_at = null")
+    explained = await pool.fetchval(
+        "explain (analyze, buffers, format json)\n" + sql("claim_messages"), 0, UUID(int=1), 1024, 60.0,
+    )  # fmt: skip
+    plan = json.loads(explained)[0]["Plan"]
+
+    assert plan["Actual Rows"] == 1  # the first one of the group
+    assert plan["Shared Hit Blocks"] + plan["Shared Read Blocks"] < 20_000

@@ -27,6 +27,7 @@ class OutboxStore:
     ) -> list[OutboundForecast]:
         async with self._pool.acquire() as connection:
             async with connection.transaction():
+                await connection.execute(sql("claim_lightly"))
                 if supersede:
                     await connection.execute(sql("supersede_older_messages"), provider_no)
                 taken = await connection.fetch(sql("claim_messages"), provider_no, owner, limit, lease_s)

@@ -6,6 +6,10 @@ where o.sent_at is null and o.superseded_at is null and o.dead_at is null
     and o.due_at <= now() and coalesce(o.lease_until, '-infinity') <= now()
     and p.state = 'connected';
 
+-- name: claim_lightly
+-- A lease need not be on the disk before what it covers is sent: where the database dies it is claimed again.
+set local synchronous_commit = off;
+
 -- name: supersede_older_messages
 -- A newer forecast of the same group and kind makes an unsent older one pointless, unless that one answers a request.
 update outbound_forecast o
@@ -20,21 +24,22 @@ where o.provider_no = $1 and o.sent_at is null and o.superseded_at is null and o
 -- name: claim_messages
 -- The first waiting message of each (group, kind) that is due and in nobody's hands; a message whose
 -- predecessor is under way or put off waits for it, so that the order holds.
-with taken as (
+with first as materialized (
+    select distinct on (w.group_no, w.kind) w.message_id, w.due_at, w.lease_until
+    from outbound_forecast w
+    where w.provider_no = $1 and w.sent_at is null and w.superseded_at is null and w.dead_at is null
+    order by w.group_no, w.kind, w.message_id
+), taken as (
     select o.message_id
-    from outbound_forecast o
-    where o.provider_no = $1 and o.sent_at is null and o.superseded_at is null and o.dead_at is null
+    from first f
+    join outbound_forecast o using (message_id)
+    where f.due_at <= now() and coalesce(f.lease_until, '-infinity') <= now()
+        and o.sent_at is null and o.superseded_at is null and o.dead_at is null  -- nor since, by another server
         and o.due_at <= now() and coalesce(o.lease_until, '-infinity') <= now()
-        and not exists (
-            select from outbound_forecast e
-            where e.group_no = o.group_no and e.kind = o.kind and e.message_id < o.message_id
-                and e.sent_at is null and e.superseded_at is null and e.dead_at is null
-            offset 0  -- a look-up for each: planned as a join, while the table is young, it compares all with all
-        )
         and exists (select from peer p where p.provider_no = $1 and p.state = 'connected')
     order by o.due_at, o.message_id
     limit $3
-    for update skip locked
+    for update of o skip locked
 )
 update outbound_forecast o
 set leased_by = $2, lease_until = now() + make_interval(secs => $4), attempts = attempts + 1
@@ -146,7 +151,8 @@ cross join lateral (
 where c.provider_no = $1
     and not exists (
         select from outbound_forecast o
-        where o.group_no = c.group_no and o.kind = b.kind and o.decision_id = b.decision_id
+        where o.provider_no = c.provider_no and o.group_no = c.group_no and o.kind = b.kind
+            and o.decision_id = b.decision_id
             and o.sent_at is null and o.superseded_at is null and o.dead_at is null
     )
 order by c.group_no, b.kind;
