@@ -230,6 +230,26 @@ async def test_a_committed_cycle_is_told_within_two_seconds(world):
     assert heard[-1].startswith("decision:")
 
 
+async def test_a_request_is_told_within_two_seconds(world):
+    heard: asyncio.Queue[str] = asyncio.Queue()
+
+    async def listen() -> None:
+        async for topic in world.feed.subscribe():
+            if topic is not None and topic.startswith("request"):
+                heard.put_nowait(topic)
+
+    async with world.feed.running():
+        listening = asyncio.create_task(listen())
+        await asyncio.sleep(0.5)
+        await world.pool.execute(
+            "insert into capacity_request (provider_no, group_no, kind, request_id, content_hash, received_at,"
+            " first_quarter, quarters, wanted_w) values (0, 0, 'CONSUMPTION', 'seen', '', $1, 0, 1, '\\x00000000')",
+            AT,
+        )
+        await asyncio.wait_for(heard.get(), 2.0)
+        listening.cancel()
+
+
 async def test_a_lost_connection_is_found_again_and_what_came_meanwhile_is_looked_at(world):
     heard: asyncio.Queue[str] = asyncio.Queue()
 

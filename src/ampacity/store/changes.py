@@ -1,4 +1,8 @@
-"""What changed, as PostgreSQL tells it: one listening connection for all who look."""
+"""What changed, as PostgreSQL tells it: one listening connection for all who look.
+
+That requests came is looked at once a second, all of them together: were each told at its commit, PostgreSQL would
+commit them one after the other.
+"""
 
 import asyncio
 import contextlib
@@ -9,10 +13,12 @@ from contextlib import asynccontextmanager
 import asyncpg
 
 from ampacity.store.pool import Connection, Pool
+from ampacity.store.sql import sql
 
 _LOG = logging.getLogger(__name__)
 _CHANNEL = "ampacity_changed"
-_PROBE_S = 10.0
+_LOOK_EVERY_S = 1.0  # for requests
+_PATIENCE_S = 10.0
 _QUIET_S = 15.0
 _LONGEST_WAIT_S = 30.0
 _MOST_WAITING = 100
@@ -81,13 +87,19 @@ class ChangeFeed:
         connection.add_termination_listener(gone)
         self._tell("reconnected:0")
         try:
-            while not ended.is_set():
-                with contextlib.suppress(TimeoutError):
-                    async with asyncio.timeout(_PROBE_S):
-                        await ended.wait()
-                if not ended.is_set():
-                    await connection.execute("select 1", timeout=_PROBE_S)
+            await self._look(connection, ended)
         finally:
             connection.remove_termination_listener(gone)
             if not connection.is_closed():
                 await connection.remove_listener(_CHANNEL, heard)
+
+    async def _look(self, connection: Connection, ended: asyncio.Event) -> None:
+        """Look for requests again and again until the connection ends; one that does not answer is given up."""
+        seen: tuple[object, ...] | None = None
+        while not ended.is_set():
+            before, seen = seen, tuple(await connection.fetchrow(sql("requests_seen"), timeout=_PATIENCE_S) or ())
+            if before not in (None, seen):
+                self._tell("requests:0")
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(_LOOK_EVERY_S):
+                    await ended.wait()

@@ -143,6 +143,10 @@ from request_event
 where request_no = $1
 order by event_no;
 
+-- name: requests_seen
+-- Changes with each request that comes, and costs what waits.
+select (select max(request_no) from capacity_request) as newest, (select count(*) from open_request) as waiting;
+
 -- name: request_held
 select is_return, first_quarter, held_w from request_outcome where request_no = $1 order by is_return;
 
