@@ -291,3 +291,22 @@ async def _with_two_trees(pool, given) -> Bench:
     )
     await bench.cycle()
     return bench
+
+
+async def test_what_a_decider_keeps_of_capacities_is_what_holds(bench):
+    chance = np.random.default_rng(11)
+    fresh = Bench(bench.pool)  # another server, which decides too
+    for turn in range(8):
+        group = int(chance.integers(3))
+        await bench.ask(group, float(chance.integers(0, 20_000)), name=f"turn-{turn}")
+        await (bench, fresh)[turn % 2].decide()
+        if turn == 4:
+            await bench.cycle(AT + timedelta(minutes=15))
+        at = AT + timedelta(minutes=15) if turn >= 4 else AT
+        async with bench.on.requests.gate() as gate:
+            kept = await gate.capacities_of(np.arange(3), ForecastKind.CONSUMPTION, at)
+        holds = (await bench.on.cycles.newest_capacities(3, at))[ForecastKind.CONSUMPTION]
+
+        assert kept.steps == holds.steps
+        assert kept.capacity_w.tobytes() == holds.capacity_w.tobytes()
+        assert kept.bound_by.tobytes() == holds.bound_by.tobytes()

@@ -25,7 +25,7 @@ from ampacity.ports import (
 )
 from ampacity.store.decisions import PostgresDecision, join_capacities, open_decision
 from ampacity.store.headroom import read_headroom
-from ampacity.store.numbers import as_runs
+from ampacity.store.kept_tables import KeptTables
 from ampacity.store.pool import Connection, Pool
 from ampacity.store.sql import sql
 from ampacity.timegrid import Window, quarter_at
@@ -43,6 +43,7 @@ class PostgresRequests:
 
     def __init__(self, pool: Pool) -> None:
         self._pool = pool
+        self._tables = KeptTables()
 
     async def held(self, kind: ForecastKind, groups: int, window: Window, without: Collection[int] = ()) -> Held:
         rows = await self._pool.fetch(
@@ -118,7 +119,7 @@ class PostgresRequests:
     async def gate(self, *, alone: bool = False) -> AsyncIterator["PostgresGate"]:
         async with self._pool.acquire() as connection, connection.transaction():
             await connection.execute(sql("lock_negotiation" if alone else "share_negotiation"))
-            yield PostgresGate(connection)
+            yield PostgresGate(connection, self._tables)
 
 
 def lay_outcomes(rows: Sequence[asyncpg.Record], groups: int, window: Window) -> Held:
@@ -163,8 +164,9 @@ def _consent(row: asyncpg.Record) -> Consent | None:
 class PostgresGate:
     """An open gate on one connection."""
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, connection: Connection, tables: KeptTables) -> None:
         self._connection = connection
+        self._tables = tables
 
     async def lock_tree(self, root_no: int) -> bool:
         locked: bool = await self._connection.fetchval(sql("lock_tree"), root_no)
@@ -207,10 +209,7 @@ class PostgresGate:
         return join_capacities(rows, np.arange(groups))
 
     async def capacities_of(self, groups: Ints, kind: ForecastKind, made_before: datetime) -> CapacityTable | None:
-        rows = await self._connection.fetch(
-            sql("newest_allocation_blocks"), made_before, None, [kind.value], *as_runs(groups)
-        )
-        return join_capacities(rows, groups).get(kind)
+        return await self._tables.read(self._connection, groups, kind, made_before)
 
     @asynccontextmanager
     async def decide(self, made_at: datetime, settings: JsonObject) -> AsyncIterator["PostgresRequestDecision"]:

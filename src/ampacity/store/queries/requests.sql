@@ -104,6 +104,45 @@ join capacity_group g using (group_no)
 left join request_event d on d.request_no = r.request_no and d.step = 'deferred'
 where r.request_no = $1;
 
+-- name: capacities_since
+-- Of kind $2 the newest allocation that a cycle made at or before $1, and what was decided on top of it since, in the
+-- order of the commits, for the groups of the runs [$3, $4); where that cycle is still $5, only what came after $6 of
+-- the chain.  As `newest_allocation_blocks`, for who asks again and again.
+with newest as materialized (
+    select d.decision_id, c.seq
+    from decision d
+    join decision_chain c using (decision_id)
+    where d.kind = 'cycle' and d.made_at <= $1 and d.made_at > $1 - interval '2 days'
+        and exists (select from allocation_block a where a.decision_id = d.decision_id and a.kind = $2)
+    order by d.made_at desc, c.seq desc
+    limit 1
+), since as materialized (
+    select d.decision_id, c.seq, d.made_at <= $1 as is_past
+    from newest n
+    join decision_chain c on c.seq > case when n.decision_id = $5::bigint then $6::bigint else n.seq end
+    join decision d on d.decision_id = c.decision_id
+    where d.kind <> 'cycle' and d.made_at > $1 - interval '2 days'
+), held as materialized (
+    select decision_id, seq from newest where decision_id is distinct from $5::bigint
+    union all
+    select decision_id, seq from since where is_past
+), place as (
+    -- Up to where in the chain this is all there is: not beyond what a clock that goes ahead made.
+    select coalesce((select min(seq) - 1 from since where not is_past), (select max(seq) from held)) as seq
+)
+select n.decision_id as base_id, p.seq as up_to, a.kind, a.first_no, a.subjects, a.first_quarter, a.steps,
+    a.step_quarters, a.capacity_w, a.bound_by
+from newest n
+cross join place p
+left join (
+    held h
+    join allocation_block a on a.decision_id = h.decision_id and a.kind = $2 and exists (
+        select from unnest($3::int[], $4::int[]) as r (start, stop)
+        where a.first_no < r.stop and a.first_no + a.subjects > r.start
+    )
+) on true
+order by h.seq, a.first_no;
+
 -- name: newest_headroom_blocks
 -- Headroom of the newest cycle, emergency or override at once made at or before $1: newest by the chain, as capacities
 -- are; only blocks that hold elements of the runs [$3, $4) where these are given.
