@@ -21,7 +21,7 @@ from ampacity.app.clock import make_clock
 from ampacity.app.engine import LOCAL, open_engine
 from ampacity.app.listening import free_port
 from ampacity.app.progress import Show
-from ampacity.app.server import build_server, started
+from ampacity.app.server import Apart, build_server, started
 from ampacity.app.session import Store
 from ampacity.app.settings import ServerSettings, Settings
 from ampacity.errors import NotReady
@@ -200,7 +200,7 @@ class _Load:
 def _serving(dsn: str, at: datetime, settings: Settings) -> Iterator[int]:
     context = multiprocessing.get_context("spawn")
     ours, theirs = context.Pipe()
-    process = context.Process(target=_serve, args=(dsn, at, settings, theirs), daemon=True)
+    process = context.Process(target=_serve, args=(dsn, at, settings, theirs))
     process.start()
     theirs.close()
     try:
@@ -219,8 +219,10 @@ def _serve(dsn: str, at: datetime, settings: Settings, told: "multiprocessing.co
 
 
 async def _run(dsn: str, at: datetime, settings: Settings, told: "multiprocessing.connection.Connection") -> None:
-    settings = msgspec.structs.replace(settings, server=ServerSettings(port=free_port("127.0.0.1")))
+    is_apart = settings.server.apart
+    settings = msgspec.structs.replace(settings, server=ServerSettings(port=free_port("127.0.0.1"), apart=is_apart))
     pool = await connect(dsn)
-    async with open_engine(LOCAL) as engine, started(build_server(Store(pool, engine), settings, make_clock(at, 1.0))):
+    apart = Apart(dsn=dsn) if is_apart else None
+    async with started(build_server(Store(pool), settings, make_clock(at, 1.0), apart=apart)):
         told.send(settings.server.port)
         await asyncio.Event().wait()

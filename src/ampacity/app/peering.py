@@ -58,6 +58,7 @@ def build_peering(
     decide: Callable[[int], None] = lambda _: None,
     alarm: Callable[[int, Complaint], None] = lambda _, __: None,
     journal: Journal | None = None,
+    woken: asyncio.Event | None = None,
 ) -> Peering:
     """Wire the endpoints and the background; nothing runs yet.
 
@@ -67,8 +68,9 @@ def build_peering(
         decide: Called with the number of each new request, at once.
         alarm: Called with provider and complaint when a provider cannot keep a forecast.
         journal: For a sandbox: where each message of a conversation is noted.
+        woken: Set when there is something to send; one of its own by default.
     """
-    woken = asyncio.Event()
+    woken = woken or asyncio.Event()
     client = client_of(settings, public_url.rstrip("/") + PATH, wall=wall, journal=journal)
     desk = _desk(pool, settings, client, wall=wall, wake=woken.set)
     endpoint = Endpoint(
@@ -126,7 +128,7 @@ def _desk(pool: Pool, settings: OscpSettings, client: OscpClient, *, wall: Clock
 @asynccontextmanager
 async def running(peering: Peering) -> AsyncIterator[None]:
     """Run the sender, the sessions' steps, the heartbeats and the watch for silent peers."""
-    work = asyncio.create_task(_background(peering))
+    work = asyncio.create_task(look_for_ever(peering))
     try:
         yield
     finally:
@@ -135,7 +137,7 @@ async def running(peering: Peering) -> AsyncIterator[None]:
         await peering.client.close()
 
 
-async def _background(peering: Peering) -> None:
+async def look_for_ever(peering: Peering) -> None:
     """Look for work again and again, at once when woken; what is found runs on its own: no peer holds up another."""
     tasks: set[asyncio.Task[None]] = set()
 

@@ -26,6 +26,14 @@ _TRY_AGAIN_S = 1.0
 _FOLLOW_EVERY_S = 2.0  # what becomes of decided requests is told that late at most
 
 
+def log_cycle(record: CycleRecord) -> None:
+    """Tell of a decided cycle in the log."""
+    _LOG.info(
+        "cycle %s: decision %d, %s messages, %.1f s",
+        f"{record.slot:%Y-%m-%d %H:%M}", record.decision_id, record.summary["messages"], sum(record.stages.values()),
+    )  # fmt: skip
+
+
 @dataclass(frozen=True, kw_only=True)
 class Schedule:
     """Runs cycles and decisions on a clock; `wake_sender` is called when there is something to send."""

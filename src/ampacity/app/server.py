@@ -1,4 +1,4 @@
-"""The server: endpoints, console, schedule, on one event loop."""
+"""The server: endpoints and console, and what runs by itself: in processes of its own, or beside them."""
 
 import asyncio
 import os
@@ -17,9 +17,11 @@ from litestar.types import ASGIApp, ControllerRouterHandler
 
 from ampacity.app.clock import DataClock
 from ampacity.app.console import build_console
+from ampacity.app.engine import LOCAL
 from ampacity.app.gateway.files import watch
 from ampacity.app.gateway.routes import gateway_controller
 from ampacity.app.listening import patient
+from ampacity.app.parts import Part, Parts
 from ampacity.app.peering import Peering, build_peering, running
 from ampacity.app.schedule import Schedule
 from ampacity.app.secret import with_secret_key
@@ -36,6 +38,14 @@ from ampacity.store.changes import ChangeFeed
 
 
 @dataclass(frozen=True, kw_only=True)
+class Apart:
+    """What other processes of this server need."""
+
+    dsn: str
+    engine: str = LOCAL
+
+
+@dataclass(frozen=True, kw_only=True)
 class Server:
     """A wired server; `running` starts it."""
 
@@ -46,6 +56,7 @@ class Server:
     settings: Settings
     feed: ChangeFeed  # of what the console shows
     watch: Watch  # keeps it ready
+    parts: Parts | None  # where they are processes of their own
 
 
 def build_server(
@@ -56,10 +67,12 @@ def build_server(
     on_cycle: Callable[[CycleRecord], None] = lambda _: None,
     sandbox: bool = False,
     demo_accounts: Sequence[str] = (),
+    apart: Apart | None = None,
 ) -> Server:
     """Wire everything on a store; nothing runs yet.
 
     Args:
+        apart: Where the database and the engine are, if cycles, decisions and sending are to be other processes.
         demo_accounts: People whom any visitor of the console may be; for the demonstration alone.
     """
     asked = asyncio.Event()
@@ -80,8 +93,17 @@ def build_server(
     weather = WeatherRounds(store=store, settings=settings)
     return Server(
         app=app, peering=peering, schedule=schedule, weather=weather, settings=settings, feed=console.feed,
-        watch=console.watch,
+        watch=console.watch, parts=_parts(apart, settings, clock, peering, asked),
     )  # fmt: skip
+
+
+def _parts(
+    apart: Apart | None, settings: Settings, clock: DataClock, peering: Peering, asked: asyncio.Event
+) -> Parts | None:
+    if apart is None:
+        return None
+    due = {Part.CYCLES: asyncio.Event(), Part.DECISIONS: asked, Part.SENDING: peering.woken}
+    return Parts(dsn=apart.dsn, settings=settings, clock=clock, engine=apart.engine, due=due)
 
 
 def _gateway(store: Store, settings: Settings, clock: DataClock) -> list[type[Controller]]:
@@ -133,19 +155,28 @@ async def started(server: Server) -> AsyncIterator[None]:
             while not listener.started and not serving.done():  # noqa: ASYNC110  # uvicorn has no event for it
                 await asyncio.sleep(0.02)
             async with (
-                running(server.peering),
                 server.feed.running(),
                 server.watch.running(),
-                _task(server.schedule.run_cycles()),
-                _task(server.schedule.run_decisions()),
-                _task(server.schedule.run_learning()),
-                _task(server.weather.run()),
-                _task(_files(server)),
+                _at_work(server) if server.parts is None else server.parts.running(),
             ):
                 yield
         finally:
             listener.should_exit = True
             await serving
+
+
+@asynccontextmanager
+async def _at_work(server: Server) -> AsyncIterator[None]:
+    """Run in this process what else would have its own."""
+    async with (
+        running(server.peering),
+        _task(server.schedule.run_cycles()),
+        _task(server.schedule.run_decisions()),
+        _task(server.schedule.run_learning()),
+        _task(server.weather.run()),
+        _task(_files(server)),
+    ):
+        yield
 
 
 async def _files(server: Server) -> None:

@@ -14,10 +14,10 @@ from ampacity.app.commands.options import At, Config, EngineAddress, run_until_s
 from ampacity.app.engine import LOCAL
 from ampacity.app.logs import log_to_stderr
 from ampacity.app.sandbox import sandbox_database, sandbox_invitation
-from ampacity.app.server import build_server, started
+from ampacity.app.schedule import log_cycle
+from ampacity.app.server import Apart, build_server, started
 from ampacity.app.session import database, open_store
 from ampacity.app.settings import Settings
-from ampacity.ports import CycleRecord
 
 Host = Annotated[str | None, typer.Option("--host", help="Address to listen on; by default that of the settings.")]
 Port = Annotated[int | None, typer.Option("--port", help="Port to listen on; by default that of the settings.")]
@@ -45,11 +45,22 @@ def serve(
     clock = make_clock(at, speed)
     console = Console(stderr=True, highlight=False)
 
+    is_apart = settings.server.apart and not sandbox  # a sandbox shows the messages that one process saw
+
     async def run(dsn: str) -> None:
         async with (
             sandbox_database(dsn) if sandbox else nullcontext(dsn) as address,
-            open_store(address, settings, engine=engine) as store,
-            started(build_server(store, settings, clock, on_cycle=_note, sandbox=sandbox)),
+            open_store(address, settings, engine=LOCAL if is_apart else engine) as store,
+            started(
+                build_server(
+                    store,
+                    settings,
+                    clock,
+                    on_cycle=log_cycle,
+                    sandbox=sandbox,
+                    apart=Apart(dsn=address, engine=engine) if is_apart else None,
+                )
+            ),
         ):
             if sandbox:
                 console.print(msgspec.json.encode(await sandbox_invitation(store.pool, settings)).decode())
@@ -66,11 +77,3 @@ def listening_on(settings: Settings, host: str | None, port: int | None) -> Sett
     """The settings with the options of the command over them."""
     given = {name: value for name, value in (("host", host), ("port", port)) if value is not None}
     return msgspec.structs.replace(settings, server=msgspec.structs.replace(settings.server, **given))
-
-
-def _note(record: CycleRecord) -> None:
-    seconds = sum(record.stages.values())
-    logging.getLogger(__name__).info(
-        "cycle %s: decision %d, %s messages, %.1f s",
-        f"{record.slot:%Y-%m-%d %H:%M}", record.decision_id, record.summary["messages"], seconds,
-    )  # fmt: skip
