@@ -1,6 +1,6 @@
 """What the forecast of a block of elements leaves free."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,6 +12,7 @@ from ampacity.operations.forecast_plan import Plan
 from ampacity.ports import Floats, Steps
 from ampacity.timegrid import QUARTERS_PER_DAY, QUARTERS_PER_HOUR
 
+TOGETHER = 64  # elements whose figures are worked out at once: they fit the cache
 BOLDER = 0.95  # the quantile whose gap to that of the risk makes the pool
 
 
@@ -46,11 +47,11 @@ def room_of(plan: Plan, elements: range, forecast: LoadForecast, band_w: tuple[F
     """The headroom that the forecast of a block of elements leaves; `band_w` (E, 3, hours): its worst credible load."""
     rows = slice(elements.start, elements.stop)
     limit_w, extra_w = plan.limit_w[rows], plan.cycle.extra_margin_w
-    lower, median, upper = (forecast.at(level) for level in used_levels(plan.forecast))
-    room = headroom(limit_w, upper, lower, extra_w)
-    bolder = headroom(limit_w, forecast.at(BOLDER), forecast.at(1 - BOLDER), extra_w)
-    fraction = plan.cycle.pool_fraction
-    headroom_w = {Direction.IMPORT: _packed(room.import_w), Direction.EXPORT: _packed(room.export_w)}
+    headroom_w = {d: np.empty(forecast.load_w.shape[1:], np.float32) for d in Direction}
+    pool_w = {d: np.empty(forecast.load_w.shape[1:], np.float32) for d in Direction}
+    for first in range(0, len(elements), TOGETHER):
+        some = slice(first, first + TOGETHER)
+        _lay_room(plan, limit_w[some], [forecast.at(level)[some] for level in _levels(plan)], some, headroom_w, pool_w)
     plan.shifts.apply(headroom_w, elements, cycle_steps(plan))
     fallback_w: dict[Direction, Floats] = {}
     if band_w is not None:
@@ -60,13 +61,35 @@ def room_of(plan: Plan, elements: range, forecast: LoadForecast, band_w: tuple[F
     return Room(
         elements=elements,
         headroom_w=headroom_w,
-        pool_w={
-            Direction.IMPORT: _packed(pool_reserve(room.import_w, bolder.import_w, fraction)),
-            Direction.EXPORT: _packed(pool_reserve(room.export_w, bolder.export_w, fraction)),
-        },
-        median_w=np.nan_to_num(median),
+        pool_w=pool_w,
+        median_w=np.nan_to_num(forecast.at(0.5)),
         fallback_w=fallback_w,
     )
+
+
+def _levels(plan: Plan) -> tuple[float, float, float, float]:
+    lower, _, upper = used_levels(plan.forecast)
+    return upper, lower, BOLDER, 1 - BOLDER
+
+
+def _lay_room(
+    plan: Plan,
+    limit_w: Floats,
+    quantiles_w: Sequence[Floats],
+    some: slice,
+    headroom_w: Mapping[Direction, Floats],
+    pool_w: Mapping[Direction, Floats],
+) -> None:
+    """What the forecast of some elements leaves, and what of it is kept back, into their rows."""
+    upper, lower, bold_upper, bold_lower = quantiles_w
+    room = headroom(limit_w, upper, lower, plan.cycle.extra_margin_w)
+    bolder = headroom(limit_w, bold_upper, bold_lower, plan.cycle.extra_margin_w)
+    for direction, here_w, bold_w in (
+        (Direction.IMPORT, room.import_w, bolder.import_w),
+        (Direction.EXPORT, room.export_w, bolder.export_w),
+    ):
+        headroom_w[direction][some] = here_w
+        pool_w[direction][some] = pool_reserve(here_w, bold_w, plan.cycle.pool_fraction)
 
 
 def _packed(values: Floats) -> Floats:
