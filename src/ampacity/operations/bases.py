@@ -8,7 +8,7 @@ a cycle adds by itself are the newest measurements.
 
 import hashlib
 from collections import OrderedDict
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -16,7 +16,7 @@ from ampacity.forecasting import DailyForecast, ForecastModel, Outline, Weather
 from ampacity.ports import Ints
 from ampacity.timegrid import QUARTERS_PER_DAY, QUARTERS_PER_HOUR, Window
 
-LARGEST_MIB = 2048.0  # of all bases in memory; those of blocks beyond that are read in each cycle
+LARGEST_MIB = 4096.0  # of all bases in memory, some 350,000 elements; those of blocks beyond are read in each cycle
 WEATHER_HOURS = 6
 MOSTLY = 0.9  # of the next day's weather is known: the rest is filled in
 LATE = QUARTERS_PER_HOUR  # after the start of the day the last quarters of the day before are in
@@ -49,9 +49,16 @@ class Base:
 
     @property
     def mib(self) -> float:
-        beside = self.daily.weather_free
-        arrays = self.daily.load.nbytes + self.daily.lacks.nbytes + (0 if beside is None else beside.nbytes)
-        return (self.outline.nbytes + arrays) / 2**20
+        beside, lacks = self.daily.weather_free, self.daily.lacks
+        arrays = self.daily.load.nbytes + (lacks.nbytes if any(lacks.strides) else 0)
+        return (self.outline.nbytes + arrays + (0 if beside is None else beside.nbytes)) / 2**20
+
+    def thrifty(self) -> "Base":
+        """The same in less memory, where all the weather is there, as it is most often."""
+        lacks = self.daily.lacks
+        if lacks.any():
+            return self
+        return replace(self, daily=replace(self.daily, lacks=np.broadcast_to(np.False_, lacks.shape)))
 
 
 @dataclass
@@ -75,6 +82,7 @@ class Bases:
 
     def keep(self, first_no: int, base_id: int, base: Base) -> None:
         """Keep a stored base in place of an older one of the block, if there is room."""
+        base = base.thrifty()
         _, old = self._kept.pop(first_no, (0, None))
         self._mib -= old.mib if old else 0.0
         if self._mib + base.mib <= self.largest_mib:

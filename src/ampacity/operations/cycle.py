@@ -126,7 +126,7 @@ async def _decide_slot(
         known = await known_now(plan, ports.cycles, ports.requests, lapsed)
         decider = TreeDecider(plan, trees, writer, stages, known, ports.engine)
         gathered, tally = Gathered(plan, trees, need_wh, need_cap_w), Tally()
-        away = await decider.begin(ports.peers)
+        away = await decider.begin(ports.peers, ports.cycles)
         try:
             offer = Offer(slot=slot, holder=holder, sharing=ports.cycles.sharing, stages=stages)
             blocks = forecasts(

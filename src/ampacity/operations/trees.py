@@ -6,7 +6,8 @@ the result is that of deciding all at once behind the closed gate.
 """
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections import deque
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -17,7 +18,7 @@ from ampacity.network import Direction, ForecastKind, Network
 from ampacity.network.batches import Batch
 from ampacity.operations.away import away_groups
 from ampacity.operations.block_forecast import BlockForecast
-from ampacity.operations.decide import KIND_OF, Before, Decided, Outlook, decide
+from ampacity.operations.decide import FALLBACK_OF, KIND_OF, Before, Decided, Outlook, decide
 from ampacity.operations.deliver import Changes
 from ampacity.operations.emergency import restrained
 from ampacity.operations.forecast_plan import Plan
@@ -43,6 +44,9 @@ from ampacity.ports import (
 from ampacity.timegrid import Window
 
 ROUNDS = 2  # of catching up while requests are still decided
+BLOCKS_WAITING = 16  # forecasts that wait to be written, some megabytes each
+
+_SHARED = (*KIND_OF.values(), ForecastKind.OPTIMUM)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,16 +88,23 @@ def _away_of(away: AwayGroups, batch: Batch) -> AwayGroups | None:
 
 
 async def known_now(
-    plan: Plan, cycles: CycleStore, requests: RequestStore, lapsed: Sequence[RunningGrant] = ()
+    plan: Plan,
+    cycles: CycleStore,
+    requests: RequestStore,
+    lapsed: Sequence[RunningGrant] = (),
+    kinds: Collection[ForecastKind] = _SHARED,
 ) -> Known:
-    """What was decided until now; what is decided while this is read is found by its place in the chain."""
+    """What was decided until now; what is decided while this is read is found by its place in the chain.
+
+    Fallbacks are asked for only where somebody is away: they reach far, and are large.
+    """
     up_to = await cycles.chain_length()
     groups, window = len(plan.network.groups), Window(plan.origin, plan.cycle.horizon)
     without = [g.request_no for g in lapsed]
     return Known(
         up_to=up_to,
         held={d: await requests.held(KIND_OF[d], groups, window, without) for d in Direction},
-        told=await cycles.newest_capacities(groups, plan.made_at),
+        told=await cycles.newest_capacities(groups, plan.made_at, kinds),
         imposed=await requests.emergencies(plan.made_at),
         lapsed=lapsed,
     )
@@ -125,42 +136,58 @@ class TreeDecider:
         self._plan, self._batches, self._writer, self._stages, self._engine = plan, batches, writer, stages, engine
         self._writing = asyncio.Lock()  # a decision is written by one at a time
         self._known = known
-        self._under_way: asyncio.Task[None] | None = None
+        self._under_way: asyncio.Task[None] | None = None  # the shares of a batch
+        self._written: asyncio.Task[None] | None = None  # and the writing of the one before
+        self._keeping: deque[asyncio.Task[None]] = deque()  # forecasts, in the order in which they were made
         self._changes = Changes(len(plan.network.groups))
         self._allocated_w = np.zeros(len(plan.network.groups))
         provider = {p.provider_id: i for i, p in enumerate(plan.network.providers)}
         self._owner = np.array([provider[g.provider_id] for g in plan.network.groups], np.int64)
 
-    async def begin(self, peers: ConnectedPeers) -> AwayGroups | None:
+    async def begin(self, peers: ConnectedPeers, cycles: CycleStore) -> AwayGroups | None:
         """Look who is not connected, and is planned with its fallback."""
         away = await away_groups(self._plan.network, cycle_steps(self._plan), peers)
         self._known = replace(self._known, away=away)
         if away is not None:
             await self._writer.away(away)
+            groups, kinds = len(self._plan.network.groups), tuple(FALLBACK_OF.values())
+            fallbacks = await cycles.newest_capacities(groups, self._plan.made_at, kinds)
+            self._known = replace(self._known, told={**self._known.told, **fallbacks})
         return away
 
     async def keep(self, block: BlockForecast, levels: Sequence[float]) -> None:
-        """Write the forecast of a block."""
+        """Write the forecast of a block, beside what is calculated meanwhile."""
+        writing = self._in_turn(self._writer.forecast, block.elements.start, block.forecast, levels)
+        self._keeping.append(asyncio.create_task(writing))
+        while len(self._keeping) > BLOCKS_WAITING:
+            await self._keeping.popleft()
+
+    async def _in_turn(self, write: Callable[..., Awaitable[None]], *what: object, **how: object) -> None:
         async with self._writing:
             with self._stages.during("write"):
-                await self._writer.forecast(block.elements.start, block.forecast, levels)
+                await write(*what, **how)
 
     async def start(self, batch: Batch, outlook: Outlook) -> None:
-        """Begin with a batch, when the one before is done."""
-        await self.done()
+        """Begin with a batch, when the shares of the one before are done; it is written meanwhile."""
+        if self._under_way is not None:
+            await self._under_way
         self._under_way = asyncio.create_task(self._decide(batch, outlook))
 
     async def done(self) -> None:
         """Wait for what is under way."""
         if self._under_way is not None:
             await self._under_way
-            self._under_way = None
+        if self._written is not None:
+            await self._written
+        while self._keeping:
+            await self._keeping.popleft()
 
     async def stop(self) -> None:
         """Leave what is under way."""
-        if self._under_way is not None:
-            self._under_way.cancel()
-            await asyncio.gather(self._under_way, return_exceptions=True)
+        tasks = [task for task in (self._under_way, self._written, *self._keeping) if task is not None]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _decide(self, batch: Batch, outlook: Outlook, *, again: bool = False) -> None:
         known = replace(self._known, imposed=()) if again else self._known  # what was written is restrained already
@@ -170,25 +197,26 @@ class TreeDecider:
             shifts = self._plan.shifts.among(batch.elements)
             outlook, here = await self._engine.run(decide_part, part, limit_w, shifts, outlook, known.of(batch), rules)
             decided = Decided(tables=tuple(replace(t, bound_by=batch.in_the_whole(t.bound_by)) for t in here.tables))
-        async with self._writing:
-            with self._stages.during("write"):
-                if not again:
-                    await self._write_headroom(batch, outlook)
-                await self._write(batch, decided)
+        if self._written is not None:
+            await self._written
+        self._written = asyncio.create_task(self._write(batch, None if again else outlook, decided))
 
     async def _write_headroom(self, batch: Batch, outlook: Outlook) -> None:
+        writer, elements = self._writer, batch.elements
         for direction, headroom_w in outlook.headroom_w.items():
-            await self._writer.headroom(direction, outlook.steps, headroom_w, elements=batch.elements)
-            await self._writer.pool(direction, outlook.steps, outlook.pool_w[direction], elements=batch.elements)
+            await self._in_turn(writer.headroom, direction, outlook.steps, headroom_w, elements=elements)
+            await self._in_turn(writer.pool, direction, outlook.steps, outlook.pool_w[direction], elements=elements)
         for direction, headroom_w in outlook.fallback_headroom_w.items():
-            await self._writer.headroom(
-                direction, outlook.fallback_steps, headroom_w, elements=batch.elements, fallback=True
-            )
+            steps = outlook.fallback_steps
+            await self._in_turn(writer.headroom, direction, steps, headroom_w, elements=elements, fallback=True)
 
-    async def _write(self, batch: Batch, decided: Decided) -> None:
+    async def _write(self, batch: Batch, outlook: Outlook | None, decided: Decided) -> None:
+        """Write what was decided of a batch, and the outlook that is not written yet."""
+        if outlook is not None:
+            await self._write_headroom(batch, outlook)
         before = self._known.of(batch).told
         for table in decided.tables:
-            await self._writer.capacities(table, batch.groups)
+            await self._in_turn(self._writer.capacities, table, batch.groups)
             self._changes.note(table, before.get(table.kind), batch.groups)
         consumption = decided.table(ForecastKind.CONSUMPTION)
         assert consumption is not None
@@ -214,7 +242,8 @@ class TreeDecider:
         touched = await self._touched(cycles)
         if not touched:
             return 0
-        known = await known_now(self._plan, cycles, requests, self._known.lapsed)
+        kinds = _SHARED if self._known.away is None else tuple(ForecastKind)
+        known = await known_now(self._plan, cycles, requests, self._known.lapsed, kinds)
         self._known = replace(known, away=self._known.away)
         async with self._writing:
             for batch in touched:
@@ -223,6 +252,7 @@ class TreeDecider:
             with self._stages.during("read again"):
                 outlook = await self._read_again(gathered.empty(batch), batch)
             await self._decide(batch, outlook, again=True)
+        await self.done()
         return len(touched)
 
     async def _touched(self, cycles: CycleStore) -> list[Batch]:

@@ -124,6 +124,9 @@ class PostgresRequests:
 
 def lay_outcomes(rows: Sequence[asyncpg.Record], groups: int, window: Window) -> Held:
     """What outcomes, one after the other, let groups hold in a window."""
+    if not rows:  # most often; of a large grid this would be much memory
+        none = np.broadcast_to(np.float32(np.nan), (groups, window.count))
+        return Held(granted_w=none, returned_w=none)
     held = Held.nothing(groups, window.count)
     for row in rows:
         values = np.frombuffer(row["held_w"], _FLOAT)
