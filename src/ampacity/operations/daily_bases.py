@@ -59,6 +59,12 @@ class DailyBases:
         stored = self.stored.get(block.start)
         return stored is not None and stored.elements == len(block)
 
+    async def is_made(self, block: range) -> bool:
+        """Whether it has been made by now."""
+        _, end_day = days_of_window(self.window, self.plan.forecast.day_start_quarter)
+        found = await self.cycles.daily.bases(self.mark, self.weather, end_day, self.plan.made_at, block.start)
+        return block.start in found and found[block.start].elements == len(block)
+
     async def find(self, block: range) -> Base | None:
         """The base of a block, if it has been made."""
         return await self._loaded(block, self.stored[block.start]) if self.has(block) else None

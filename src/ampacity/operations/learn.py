@@ -8,7 +8,7 @@ from ampacity.operations.forecast import RECENT_DAYS, fitted, updated
 from ampacity.operations.forecast_plan import Plan, element_blocks, issued_designs, make_plan, needs_fit
 from ampacity.operations.settings import CycleSettings
 from ampacity.operations.settled_loads import Reader
-from ampacity.ports import CycleStore, GridStore, KeptModel
+from ampacity.ports import BlockWork, CycleStore, GridStore, KeptModel
 
 LEARN_EVERY = timedelta(days=1)
 MISSED_DAYS = 16  # that a model catches up on, after a server stood still
@@ -17,20 +17,30 @@ MISSED_DAYS = 16  # that a model catches up on, after a server stood still
 async def learn(
     at: datetime, *, grid: GridStore, cycles: CycleStore, forecast: ForecastSettings, cycle: CycleSettings
 ) -> int:
-    """Bring the models that are due up to date; gives how many elements' were.
+    """Bring the models that are due up to date; gives how many elements' were, here.
+
+    Servers that learn at the same time share the blocks.
 
     Raises:
         NotReady: there is no grid yet.
     """
     models = await cycles.models(at)
-    newest = {first: m for first, m in models.items() if at - m.made_at < LEARN_EVERY}
     plan = await make_plan(at, grid=grid, cycles=cycles, forecast=forecast, cycle=cycle)
-    due = [b for b in element_blocks(len(plan.network.elements)) if b.start not in newest]
+    due = [b for b in element_blocks(len(plan.network.elements)) if _is_due(models.get(b.start), at)]
     reader = Reader(plan, grid, has_use=await grid.load_span("group") is not None)
     issued = await issued_designs(plan, grid)
+    learnt = 0
     for block in due:
-        await _learn_block(plan, block, models.get(block.start), reader, cycles, issued)
-    return sum(len(block) for block in due)
+        async with cycles.sharing.alone(BlockWork.LEARNING, block.start) as is_ours:
+            model = (await cycles.models(at, block.start)).get(block.start) if is_ours else None
+            if is_ours and _is_due(model, at):  # still: not learnt by another server since
+                await _learn_block(plan, block, model, reader, cycles, issued)
+                learnt += len(block)
+    return learnt
+
+
+def _is_due(model: KeptModel | None, at: datetime) -> bool:
+    return model is None or at - model.made_at >= LEARN_EVERY
 
 
 async def _learn_block(

@@ -9,7 +9,7 @@ from ampacity.operations.forecast import RECENT_DAYS
 from ampacity.operations.forecast_plan import element_blocks, make_plan, needs_fit
 from ampacity.operations.settings import CycleSettings
 from ampacity.operations.settled_loads import Reader
-from ampacity.ports import CycleStore, GridStore
+from ampacity.ports import BlockWork, CycleStore, GridStore
 from ampacity.timegrid import quarter_at
 
 
@@ -18,7 +18,7 @@ async def prepare_bases(
 ) -> int:
     """Make what the next cycle rests on, where it starts new hours; gives of how many elements.
 
-    They are made of what is known now.  A block without a model, and whatever is not ready in
+    They are made of what is known now; servers share the blocks.  A block without a model, and whatever is not ready in
     time, is left to the cycle.
 
     Raises:
@@ -36,7 +36,10 @@ async def prepare_bases(
         model = models.get(block.start)
         if model is None or needs_fit(model, block, plan) or found.has(block):
             continue
-        settled, window = await reader.start(block, RECENT_DAYS)
-        await found.make(block, model, settled, window)
-        prepared += len(block)
+        async with cycles.sharing.alone(BlockWork.BASES, block.start) as is_ours:
+            if not is_ours or await found.is_made(block):  # by another server
+                continue
+            settled, window = await reader.start(block, RECENT_DAYS)
+            await found.make(block, model, settled, window)
+            prepared += len(block)
     return prepared

@@ -38,8 +38,10 @@ class PackedBase:
 class BaseStore(Protocol):
     """Stored bases: made once, by whichever server is first, and used by all."""
 
-    async def bases(self, mark: int, weather: bytes, end_day: int, at: datetime) -> Mapping[int, StoredBase]:
-        """The newest base of each block that was made at or before a time, by the number of its first element."""
+    async def bases(
+        self, mark: int, weather: bytes, end_day: int, at: datetime, first_no: int | None = None
+    ) -> Mapping[int, StoredBase]:
+        """The newest base of each block, or of one, made at or before a time, by the number of its first element."""
         ...
 
     async def base(self, base_id: int) -> PackedBase: ...

@@ -185,8 +185,8 @@ class CycleStore(Protocol):
         """Hold a claimed slot for longer."""
         ...
 
-    async def models(self, at: datetime) -> Mapping[int, KeptModel]:
-        """The newest model of each block, by the number of its first element."""
+    async def models(self, at: datetime, first_no: int | None = None) -> Mapping[int, KeptModel]:
+        """The newest model of each block, or of one, by the number of its first element."""
         ...
 
     async def model(self, first_no: int, at: datetime) -> bytes | None: ...

@@ -1,10 +1,19 @@
-"""How servers share the blocks of one cycle."""
+"""How servers share the blocks of one cycle, and what is to be done beside the cycles."""
 
 from collections.abc import Sequence
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from enum import IntEnum
 from typing import Protocol
 from uuid import UUID
+
+
+class BlockWork(IntEnum):
+    """What servers do beside the cycles, block by block."""
+
+    LEARNING = 1
+    BASES = 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,4 +68,11 @@ class CycleSharing(Protocol):
 
     async def give_back(self, holder: UUID, taker: UUID) -> None:
         """What was taken and not handed in may be taken by others."""
+        ...
+
+    def alone(self, work: BlockWork, first_no: int) -> AbstractAsyncContextManager[bool]:
+        """Do a piece of work on a block while no other server does; false: one does just now.
+
+        A server that dies lets go of it.
+        """
         ...

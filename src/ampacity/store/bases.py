@@ -14,8 +14,10 @@ class PostgresBases:
     def __init__(self, pool: Pool) -> None:
         self._pool = pool
 
-    async def bases(self, mark: int, weather: bytes, end_day: int, at: datetime) -> Mapping[int, StoredBase]:
-        rows = await self._pool.fetch(sql("newest_bases"), mark, weather, end_day, at)
+    async def bases(
+        self, mark: int, weather: bytes, end_day: int, at: datetime, first_no: int | None = None
+    ) -> Mapping[int, StoredBase]:
+        rows = await self._pool.fetch(sql("newest_bases"), mark, weather, end_day, at, first_no)
         return {
             r["first_no"]: StoredBase(base_id=r["base_id"], elements=r["elements"], model_made_at=r["model_made_at"])
             for r in rows

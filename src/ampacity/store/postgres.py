@@ -148,8 +148,8 @@ class PostgresCycles:
     async def renew_cycle(self, slot: datetime, holder: UUID, lease: timedelta) -> None:
         await self._pool.execute(sql("renew_cycle"), slot, holder, lease)
 
-    async def models(self, at: datetime) -> Mapping[int, KeptModel]:
-        rows = await self._pool.fetch(sql("newest_models"), at)
+    async def models(self, at: datetime, first_no: int | None = None) -> Mapping[int, KeptModel]:
+        rows = await self._pool.fetch(sql("newest_models"), at, first_no)
         return {
             r["first_no"]: KeptModel(elements=r["elements"], made_at=r["made_at"], fitted_at=r["fitted_at"])
             for r in rows

@@ -1,10 +1,11 @@
 """Blocks of a cycle that several servers work on, in PostgreSQL: each is taken by one, with a lease."""
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from ampacity.ports import OfferedCycle
+from ampacity.ports import BlockWork, OfferedCycle
 from ampacity.store.pool import Pool
 from ampacity.store.sql import sql
 
@@ -49,3 +50,8 @@ class PostgresSharing:
 
     async def give_back(self, holder: UUID, taker: UUID) -> None:
         await self._pool.execute(sql("give_back_blocks"), holder, taker)
+
+    @asynccontextmanager
+    async def alone(self, work: BlockWork, first_no: int) -> AsyncIterator[bool]:
+        async with self._pool.acquire() as connection, connection.transaction():
+            yield await connection.fetchval(sql("work_alone"), work, first_no)

@@ -1,9 +1,10 @@
 -- name: newest_bases
--- Of each block the newest base of a mark $1 and weather $2 that reaches to day $3 and was made at or before $4.
+-- Of each block, or of the one that begins with $5, the newest base of a mark $1 and weather $2 that reaches to day $3
+-- and was made at or before $4.
 select distinct on (first_no) first_no, base_id, elements, model_made_at
 from forecast_base
 where mark = $1 and weather = $2 and end_day >= $3 and made_at <= $4
-    and outline is not null
+    and outline is not null and ($5::int is null or first_no = $5)
 order by first_no, made_at desc, base_id desc;
 
 -- name: base_state

@@ -116,9 +116,10 @@ where not exists (
 returning model_id;
 
 -- name: newest_models
+-- Of each block, or of the one that begins with $2.
 select distinct on (first_no) first_no, elements, made_at, fitted_at
 from forecast_model
-where made_at <= $1
+where made_at <= $1 and ($2::int is null or first_no = $2)
 order by first_no, made_at desc, model_id desc;
 
 -- name: model_state

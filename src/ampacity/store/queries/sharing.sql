@@ -79,3 +79,7 @@ returning first_no;
 
 -- name: give_back_blocks
 update cycle_block set taken_by = null where holder = $1 and taken_by = $2 and result is null;
+
+-- name: work_alone
+-- Whether this transaction may work on the block that begins with $2 until it ends.
+select pg_try_advisory_xact_lock(417021160 + $1::int, $2);
