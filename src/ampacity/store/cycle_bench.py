@@ -1,5 +1,7 @@
 """What the benchmark of a cycle copies inside its own database."""
 
+from datetime import datetime
+
 from ampacity.store.pool import Pool
 from ampacity.store.sql import sql
 
@@ -25,3 +27,9 @@ async def log_position(pool: Pool) -> int:
     """How many bytes the server ever wrote to its write-ahead log."""
     position: int = await pool.fetchval(sql("log_position"))
     return position
+
+
+async def forget_models(pool: Pool, made_at: datetime) -> int:
+    """Forget the models made at a time; gives of how many elements they were."""
+    elements: int = await pool.fetchval(sql("forget_bench_models"), made_at)
+    return elements

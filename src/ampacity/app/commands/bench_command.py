@@ -17,6 +17,7 @@ from ampacity.app.bench_intake import bench_intake
 from ampacity.app.bench_measurements import bench_measurements
 from ampacity.app.bench_requests import RequestFigures, bench_requests
 from ampacity.app.bench_send import bench_send
+from ampacity.app.bench_servers import ServersFigures, bench_servers
 from ampacity.app.commands.options import AsJson, Config, EngineAddress, run_until_stopped, settings_of
 from ampacity.app.engine import LOCAL
 from ampacity.app.progress import stage_progress
@@ -136,6 +137,27 @@ def bench_negotiation(
     console.print(f"not answered: {result.unanswered}; the cycle beside them was decided after {result.cycle_s:.1f} s")
 
 
+@bench.command("servers")
+def bench_several(
+    elements: Annotated[int, typer.Option("--elements", min=1, help="How many cables.")] = 3000,
+    config: Config = None,
+    as_json: AsJson = False,
+) -> None:
+    """All models fitted anew by one server, and by two that share the work, each on a processor of its own."""
+    settings = settings_of(config)
+    with database(settings) as dsn:
+        result = run_until_stopped(_bench_servers(dsn, settings, DsoPlan(cables=elements)))
+    if as_json:
+        print(msgspec.json.encode(result).decode())  # noqa: T201
+        return
+    table = Table("", "seconds", title=f"models of {result.elements} elements fitted anew")
+    table.add_row("one server", f"{result.one_s:.1f}")
+    table.add_row(f"{result.servers} servers", f"{result.several_s:.1f}")
+    console = Console(highlight=False)
+    console.print(table)
+    console.print(f"{result.times:.2f} times as fast; elements by server: {', '.join(map(str, result.shares))}")
+
+
 @bench.command("send")
 def bench_sending(
     messages: Annotated[int, typer.Option("--messages", min=10, help="How many, over http and over https.")] = 5000,
@@ -151,6 +173,12 @@ def bench_sending(
         figures = (r.ours_per_s, r.ours_cpu_us, r.httpx_per_s, r.httpx_cpu_us)
         table.add_row(r.scheme, *(f"{f:.0f}" for f in figures), f"{r.ratio:.1f}")
     Console().print(table)
+
+
+async def _bench_servers(dsn: str, settings: Settings, plan: DsoPlan) -> ServersFigures:
+    async with scratch_database(dsn) as scratch:
+        with stage_progress() as show:
+            return await bench_servers(scratch, plan, settings, show)
 
 
 async def _bench_requests(dsn: str, settings: Settings, plan: DsoPlan, per_s: float, seconds: float) -> RequestFigures:

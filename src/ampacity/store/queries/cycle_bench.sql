@@ -25,3 +25,7 @@ where decision_id not in (select max(decision_id) from allocation_block group by
 
 -- name: log_position
 select pg_wal_lsn_diff(pg_current_wal_lsn(), '0/0')::bigint;
+
+-- name: forget_bench_models
+with gone as (delete from forecast_model where made_at = $1 returning elements)
+select coalesce(sum(elements), 0) from gone;
