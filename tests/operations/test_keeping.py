@@ -19,6 +19,7 @@ from tests.operations.conftest import DAYS, START, Connected
 
 AT = START + timedelta(days=DAYS)
 QUARTER = timedelta(minutes=15)
+LAST_WEEK = AT - timedelta(days=7)
 
 
 async def test_old_figures_go_the_chain_stays_whole_and_the_next_cycle_runs(pool, given):
@@ -27,21 +28,27 @@ async def test_old_figures_go_the_chain_stays_whole_and_the_next_cycle_runs(pool
         peers=Connected(frozenset()), usage=UsageStore(pool),
     )  # fmt: skip
     await take_in(given, grid=ports.grid, now=AT)
-    for k in range(3):
-        await run_cycle(AT + k * QUARTER, ports=ports, forecast=ForecastSettings(), cycle=CycleSettings())
+    for at in (LAST_WEEK, AT, AT + QUARTER):
+        await run_cycle(at, ports=ports, forecast=ForecastSettings(), cycle=CycleSettings())
     before = await sizes(pool)
 
+    early = await prune(pool, decisions=LAST_WEEK, messages=AT, series=START)
     done = await prune(pool, decisions=AT + QUARTER, messages=AT, series=START + timedelta(days=27))
 
-    assert (done.decisions, done.models) == (1, 0)
+    assert early.decisions == 0
+    assert (done.decisions, done.models) == (1, 0)  # a week goes as a whole
     assert done.series_blocks == 27  # January, a block for each day
     assert before.mib_a_day["allocation_block"] > 0
-    assert await pool.fetchval("select count(distinct decision_id) from allocation_block") == 2
+    held = await pool.fetch(
+        "select distinct decision_id as no, made_at from allocation_block join decision using (decision_id)"
+    )
+    assert {r["made_at"] for r in held} == {AT, AT + QUARTER}
+    last = max(r["no"] for r in held)
     assert await PostgresRecords(pool).broken_links() == []
     again = await run_cycle(AT + 3 * QUARTER, ports=ports, forecast=ForecastSettings(), cycle=CycleSettings())
     assert again.summary["elements"] == 3
-    await pool.execute("update allocation_block set capacity_w = capacity_w || '\\x00' where decision_id = 3")
-    assert [link.decision_id for link in await PostgresRecords(pool).broken_links()] == [3]
+    await pool.execute("update allocation_block set capacity_w = capacity_w || '\\x00' where decision_id = $1", last)
+    assert [link.decision_id for link in await PostgresRecords(pool).broken_links()] == [last]
 
 
 async def test_what_is_dropped_is_kept_in_files_to_the_value(pool, given, tmp_path):
@@ -50,11 +57,12 @@ async def test_what_is_dropped_is_kept_in_files_to_the_value(pool, given, tmp_pa
         peers=Connected(frozenset()), usage=UsageStore(pool),
     )  # fmt: skip
     await take_in(given, grid=ports.grid, now=AT)
-    await run_cycle(AT, ports=ports, forecast=ForecastSettings(), cycle=CycleSettings())
+    for at in (LAST_WEEK, AT):
+        await run_cycle(at, ports=ports, forecast=ForecastSettings(), cycle=CycleSettings())
     stored = {b.kind.value: b for b in await PostgresRecords(pool).stored(1)}
 
     done = await prune(
-        pool, decisions=AT + QUARTER, messages=AT, series=START + timedelta(days=27),
+        pool, decisions=AT, messages=AT, series=START + timedelta(days=27),
         archive=ParquetArchive(folder=tmp_path),
     )  # fmt: skip
 

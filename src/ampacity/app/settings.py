@@ -37,7 +37,7 @@ class KeepingSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     """What `ampacity database prune` leaves."""
 
     decisions_days: int = 90
-    """Forecasts, headroom and capacities of so many days; without them a decision cannot be computed again."""
+    """Forecasts, headroom and capacities of so many days, dropped by whole weeks; a decision is replayed from them."""
     messages_days: int = 30
     """Messages that were sent or superseded, for so many days."""
     series_days: int = 400

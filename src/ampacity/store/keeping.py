@@ -8,12 +8,12 @@ from typing import Protocol
 
 import asyncpg
 
+from ampacity.store.partitions import OldPartition, drop, old_partitions
 from ampacity.store.pool import Connection, Pool
 from ampacity.store.sql import sql
 from ampacity.timegrid import quarter_at
 
-_AT_ONCE = 64  # decisions in one transaction
-_BLOCKS = ("prune_forecasts", "prune_headroom", "prune_allocations", "prune_away", "prune_ledger")
+_AT_ONCE = 64  # decisions in one file
 _ROWS_PER_FILE = 4096
 _FIGURES = {
     "forecast_block": "forecasts_of_decisions",
@@ -30,6 +30,7 @@ class TableSize:
     name: str
     mib: float
     about_rows: int
+    partitions: int  # 0: it is a table in one
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,7 +54,12 @@ class Pruned:
 async def sizes(pool: Pool) -> Sizes:
     """Sizes as the server counts them; growth from the packed values of the last day, scaled to 24 h."""
     rows = await pool.fetch(sql("table_sizes"))
-    tables = (TableSize(name=r["table_name"], mib=r["bytes"] / 2**20, about_rows=r["about_rows"]) for r in rows)
+    tables = (
+        TableSize(
+            name=r["table_name"], mib=r["bytes"] / 2**20, about_rows=r["about_rows"], partitions=r["partitions"]
+        )
+        for r in rows
+    )  # fmt: skip
     last = await pool.fetchrow(sql("bytes_of_last_day"))
     if not last["decisions"]:
         return Sizes(tables=tuple(tables), mib_a_day={})
@@ -76,17 +82,14 @@ async def prune(
     """Drop what was made before these moments: figures of decisions, messages done with, models, measurements.
 
     Decisions stay with their reasons' places in the chain; only their figures go, and that is noted.
-    Measurements go by whole months.  With an archive, figures and measurements are there before they go.
+    Figures go by whole partitions, as soon as all that was decided then is old; measurements go by whole months.
+    With an archive, both are there before they go.
     """
     dropped = 0
-    while found := [r["decision_id"] for r in await pool.fetch(sql("decisions_to_prune"), decisions, _AT_ONCE)]:
-        async with pool.acquire() as connection, connection.transaction():
-            if archive is not None:
-                await _keep_figures(connection, found, archive)
-            for name in _BLOCKS:
-                await connection.execute(sql(name), found)
-            await connection.execute(sql("note_pruned"), found)
-        dropped += len(found)
+    for old in await old_partitions(pool, decisions):
+        if archive is not None:
+            await _keep_partition(pool, old, archive)
+        dropped += await drop(pool, old)
     return Pruned(
         decisions=dropped,
         messages=_count(await pool.execute(sql("prune_messages"), messages)),
@@ -95,10 +98,15 @@ async def prune(
     )
 
 
-async def _keep_figures(connection: Connection, decisions: list[int], archive: Archive) -> None:
-    for table, query in _FIGURES.items():
-        rows = await connection.fetch(sql(query), decisions)
-        await asyncio.to_thread(archive.keep, table, f"{decisions[0]:012d}", rows)
+async def _keep_partition(pool: Pool, old: OldPartition, archive: Archive) -> None:
+    """Keep the figures of a partition; nothing is added to it any more."""
+    after = old.first_id - 1
+    while rows := await pool.fetch(sql("decisions_of_partition"), old.first_id, old.behind_id, after, _AT_ONCE):
+        found = [r["decision_id"] for r in rows]
+        after = found[-1]
+        for table, query in _FIGURES.items():
+            figures = await pool.fetch(sql(query), found)
+            await asyncio.to_thread(archive.keep, table, f"{found[0]:012d}", figures)
 
 
 async def _prune_series(pool: Pool, before_quarter: int, archive: Archive | None) -> int:

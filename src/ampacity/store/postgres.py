@@ -28,6 +28,7 @@ from ampacity.store import grid, series, taking_in
 from ampacity.store.bases import PostgresBases
 from ampacity.store.decisions import PostgresDecision, lay_capacities, open_cycle_decision
 from ampacity.store.limits import limits_known_at
+from ampacity.store.partitions import begin_period
 from ampacity.store.pool import Pool
 from ampacity.store.sharing import PostgresSharing
 from ampacity.store.sql import sql
@@ -116,6 +117,7 @@ class PostgresCycles:
     async def decide_cycle(
         self, slot: datetime, holder: UUID, made_at: datetime, settings: JsonObject
     ) -> AsyncIterator[PostgresDecision]:
+        await begin_period(self._pool, made_at)
         async with (
             self._pool.acquire() as connection,
             open_cycle_decision(connection, slot, holder, made_at, settings) as decision,

@@ -69,11 +69,12 @@ async def _sizes(store: Store, _: Settings) -> Sizes:
 
 
 def _show(found: Sizes, keeping: KeepingSettings) -> None:
-    table = Table("table", "MiB", "rows, about", "MiB a day", title="the database")
+    table = Table("table", "MiB", "rows, about", "MiB a day", "partitions", title="the database")
     for row in found.tables:
         if row.mib >= 1 or row.name in found.mib_a_day:
             growth = found.mib_a_day.get(row.name)
-            table.add_row(row.name, f"{row.mib:.0f}", f"{row.about_rows}", "" if growth is None else f"{growth:.1f}")
+            a_day = "" if growth is None else f"{growth:.1f}"
+            table.add_row(row.name, f"{row.mib:.0f}", f"{row.about_rows}", a_day, f"{row.partitions or ''}")
     console = Console(highlight=False)
     console.print(table)
     console.print(f"in all {sum(row.mib for row in found.tables):.0f} MiB")

@@ -82,8 +82,12 @@ select f.decision_id, d.made_at, f.first_quarter, f.quarters, f.levels,
         f.weather_free from ($1::int - f.first_no) * 3 * ((f.quarters + 7) / 8) + 1 for 3 * ((f.quarters + 7) / 8)
     ) as weather_free
 from decision d
-join forecast_block f using (decision_id)
-where d.kind = 'cycle' and d.made_at >= $2 and d.made_at <= $3 and f.first_no <= $1 and f.first_no + f.subjects > $1
+cross join lateral (
+    select * from forecast_block b
+    where b.decision_id = d.decision_id and b.first_no <= $1 and b.first_no + b.subjects > $1
+    offset 0  -- a look-up for each, in the partition where it is
+) as f
+where d.kind = 'cycle' and d.made_at >= $2 and d.made_at <= $3
 order by d.made_at, d.decision_id;
 
 -- name: kept_capacities
@@ -93,9 +97,12 @@ select a.decision_id, d.kind as decision_kind, d.made_at, g.group_no, a.first_qu
     substring(a.bound_by from (g.group_no - a.first_no) * a.steps * 4 + 1 for a.steps * 4) as bound_by
 from decision d
 join decision_chain c using (decision_id)
-join allocation_block a using (decision_id)
+cross join lateral (
+    select * from allocation_block b where b.decision_id = d.decision_id and b.kind = $2
+    offset 0  -- a look-up for each, in the partition where it is
+) as a
 join unnest($1::int[]) as g (group_no) on g.group_no >= a.first_no and g.group_no < a.first_no + a.subjects
-where d.made_at >= $3 and d.made_at <= $4 and a.kind = $2
+where d.made_at >= $3 and d.made_at <= $4
 order by c.seq;
 
 -- name: element_headroom
@@ -104,8 +111,12 @@ select d.made_at, h.first_quarter, h.steps,
     substring(h.headroom_w from ($2::int - h.first_no) * 3 * h.steps * 4 + 1 for 3 * h.steps * 4) as headroom_w
 from decision d
 join decision_chain c using (decision_id)
-join headroom_block h using (decision_id)
-where h.direction = $1 and d.made_at >= $3 and d.made_at <= $4 and h.first_no <= $2 and h.first_no + h.subjects > $2
+cross join lateral (
+    select * from headroom_block b
+    where b.decision_id = d.decision_id and b.direction = $1 and b.first_no <= $2 and b.first_no + b.subjects > $2
+    offset 0  -- a look-up for each, in the partition where it is
+) as h
+where d.made_at >= $3 and d.made_at <= $4
 order by c.seq;
 
 -- name: console_messages

@@ -27,6 +27,15 @@ insert into decision (kind, made_at, settings, summary)
 values ($1, $2, $3, '{}')
 returning decision_id;
 
+-- name: begin_decision_period
+select begin_decision_period($1, $2);
+
+-- name: make_decision_partitions
+select make_decision_partitions();
+
+-- name: wait_little_for_locks
+set local lock_timeout = '2s';
+
 -- name: finish_decision
 update decision set summary = $2 where decision_id = $1;
 
@@ -81,7 +90,10 @@ with newest as materialized (
 select a.kind, a.first_no, a.subjects, a.first_quarter, a.steps, a.step_quarters, a.capacity_w, a.bound_by,
     a.decision_id, h.is_cycle, h.made_at
 from held h
-join allocation_block a on a.decision_id = h.decision_id and a.kind = h.kind
+cross join lateral (
+    select * from allocation_block b where b.decision_id = h.decision_id and b.kind = h.kind
+    offset 0  -- a look-up for each, in the partition where it is
+) as a
 where $4::int[] is null or exists (
         select from unnest($4::int[], $5::int[]) as r (start, stop)
         where a.first_no < r.stop and a.first_no + a.subjects > r.start

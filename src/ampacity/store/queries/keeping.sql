@@ -1,7 +1,7 @@
 -- name: table_sizes
 -- Every table with its indexes and what is stored beside it [bytes], largest first.
 select t.relname as table_name, sum(pg_total_relation_size(c.oid))::bigint as bytes,
-    sum(greatest(c.reltuples, 0))::bigint as about_rows
+    sum(greatest(c.reltuples, 0))::bigint as about_rows, count(*) filter (where c.relispartition) as partitions
 from pg_class c
 join pg_namespace n on n.oid = c.relnamespace
 join pg_class t on t.oid = coalesce(pg_partition_root(c.oid), c.oid)
@@ -17,48 +17,77 @@ with newest as (
     select d.decision_id, d.made_at
     from decision d, newest n
     where d.made_at > n.made_at - interval '1 day'
+), numbers as (
+    select decision_id from decided
 )
 select
     (select count(*) from decided) as decisions,
     (select extract(epoch from max(made_at) - min(made_at)) / 86400.0 from decided)::float8 as days,
-    (select coalesce(sum(octet_length(load_w)), 0) from forecast_block join decided using (decision_id))::bigint
-        as forecast_block,
-    (select coalesce(sum(octet_length(headroom_w)), 0) from headroom_block join decided using (decision_id))::bigint
-        as headroom_block,
-    (select coalesce(sum(octet_length(capacity_w) + pg_column_size(bound_by)), 0)
-        from allocation_block join decided using (decision_id))::bigint as allocation_block,
+    (
+        select coalesce(sum(octet_length(b.load_w)), 0)
+        from forecast_block b
+        where b.decision_id >= (select min(decision_id) from decided) and b.decision_id in (table numbers)
+    )::bigint as forecast_block,
+    (
+        select coalesce(sum(octet_length(b.headroom_w)), 0)
+        from headroom_block b
+        where b.decision_id >= (select min(decision_id) from decided) and b.decision_id in (table numbers)
+    )::bigint as headroom_block,
+    (
+        select coalesce(sum(octet_length(b.capacity_w) + pg_column_size(b.bound_by)), 0)
+        from allocation_block b
+        where b.decision_id >= (select min(decision_id) from decided) and b.decision_id in (table numbers)
+    )::bigint as allocation_block,
     (select count(*) * 250 from outbound_forecast join decided using (decision_id))::bigint as outbound_forecast,
     (select coalesce(sum(octet_length(load_w)), 0)
         from load_block, newest n
         where first_quarter >= extract(epoch from n.made_at) / 900 - 96)::bigint as load_block;
 
--- name: decisions_to_prune
--- Decisions made before $1 whose figures are still there, oldest first, $2 at most.
-select d.decision_id
-from decision d
-where d.made_at < $1 and not exists (select from pruned_decision p where p.decision_id = d.decision_id)
-    and not exists (select from outbound_forecast o where o.decision_id = d.decision_id
-        and o.sent_at is null and o.superseded_at is null and o.dead_at is null)
-order by d.decision_id
-limit $2;
+-- name: old_decision_partitions
+-- Partitions of figures, the newest one left out, of whose decisions none was made at or after $1, none has a message that
+-- waits to be sent, and none is the newest with capacities of a kind or with headroom under fallbacks: oldest first.
+with newest as (
+    select (
+            select a.decision_id from allocation_block a where a.kind = k.kind order by a.decision_id desc limit 1
+        ) as decision_id
+    from unnest(enum_range(null::forecast_kind)) as k (kind)
+), waiting as (
+    select distinct decision_id
+    from outbound_forecast
+    where sent_at is null and superseded_at is null and dead_at is null
+)
+select p.part, p.first_id, p.behind_id
+from decision_partition p
+where p.behind_id <= (select max(decision_id) from decision)
+    and exists (select from decision d where d.decision_id >= p.first_id and d.decision_id < p.behind_id)
+    and not exists (
+        select from decision d where d.decision_id >= p.first_id and d.decision_id < p.behind_id and d.made_at >= $1
+    )
+    and not exists (select from newest n where n.decision_id >= p.first_id and n.decision_id < p.behind_id)
+    and not exists (select from waiting w where w.decision_id >= p.first_id and w.decision_id < p.behind_id)
+order by p.behind_id;
 
--- name: prune_forecasts
-delete from forecast_block where decision_id = any ($1::bigint[]);
+-- name: decisions_of_partition
+-- Decisions with numbers in [$1, $2), the next $4 after $3.
+select decision_id from decision
+where decision_id >= $1 and decision_id < $2 and decision_id > $3
+order by decision_id
+limit $4;
 
--- name: prune_headroom
-delete from headroom_block where decision_id = any ($1::bigint[]);
-
--- name: prune_allocations
-delete from allocation_block where decision_id = any ($1::bigint[]);
+-- name: drop_decision_partition
+select drop_decision_partition($1);
 
 -- name: prune_away
-delete from decision_away where decision_id = any ($1::bigint[]);
+delete from decision_away where decision_id >= $1 and decision_id < $2;
 
 -- name: prune_ledger
-delete from capacity_ledger where base_decision_id = any ($1::bigint[]);
+delete from capacity_ledger where base_decision_id >= $1 and base_decision_id < $2;
 
 -- name: note_pruned
-insert into pruned_decision (decision_id) select unnest($1::bigint[]) on conflict do nothing;
+insert into pruned_decision (decision_id)
+select decision_id from decision where decision_id >= $1 and decision_id < $2
+on conflict do nothing
+returning decision_id;
 
 -- name: prune_messages
 -- Messages that are done with, made before $1.

@@ -65,8 +65,12 @@ select o.message_id, o.kind, o.request_id, o.correlation_id, o.attempts, b.first
             ))
     ) as refusal
 from outbound_forecast o
-join allocation_block b on b.decision_id = o.decision_id and b.kind = o.kind
-    and o.group_no >= b.first_no and o.group_no < b.first_no + b.subjects
+cross join lateral (
+    select * from allocation_block a
+    where a.decision_id = o.decision_id and a.kind = o.kind
+        and o.group_no >= a.first_no and o.group_no < a.first_no + a.subjects
+    offset 0  -- a look-up for each, in the partition where it is
+) as b
 join capacity_group g on g.group_no = o.group_no
 cross join lateral (
     select * from contract v where v.group_no = o.group_no order by v.version desc limit 1

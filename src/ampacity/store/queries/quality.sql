@@ -12,8 +12,11 @@ order by slot
 -- name: forecasts_of_slot
 -- The quantiles that the cycle of slot $1 forecast.
 select b.first_no, b.subjects, b.first_quarter, b.quarters, b.levels, b.source, b.load_w, b.weather_free
-from forecast_block b
-join cycle c using (decision_id)
+from cycle c
+cross join lateral (
+    select * from forecast_block f where f.decision_id = c.decision_id
+    offset 0  -- a look-up, in the partition where it is
+) as b
 where c.slot = $1
 order by b.first_no
 

@@ -136,7 +136,10 @@ from newest n
 cross join place p
 left join (
     held h
-    join allocation_block a on a.decision_id = h.decision_id and a.kind = $2 and exists (
+    join lateral (
+        select * from allocation_block b where b.decision_id = h.decision_id and b.kind = $2
+        offset 0  -- a look-up for each, in the partition where it is
+    ) as a on exists (
         select from unnest($3::int[], $4::int[]) as r (start, stop)
         where a.first_no < r.stop and a.first_no + a.subjects > r.start
     )
