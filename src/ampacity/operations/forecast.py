@@ -29,7 +29,6 @@ from ampacity.ports import CycleStore, Engine, Floats, GridStore, KeptModel
 from ampacity.timegrid import QUARTERS_PER_DAY, QUARTERS_PER_HOUR, Window
 
 RECENT_DAYS = 31  # what a forecast needs of the past when its model is fitted already
-NEWEST_DAYS = 2  # ... and the base of the day is at hand too
 FIT_WORKERS = 2  # threads on a fit that a cycle waits for
 
 
@@ -95,7 +94,7 @@ class Run:
         assert kept is not None
         with self.stages.during("read"):
             base = await self.bases.find(block)
-        settled, window = await self._read(block, NEWEST_DAYS if base is not None else RECENT_DAYS)
+        settled, window = await (self._read(block, RECENT_DAYS) if base is None else self._read_news(block))
         if base is None:
             with self.stages.during("make base"):
                 base = await self.bases.make(block, kept, settled, window)
@@ -115,6 +114,13 @@ class Run:
         with self.stages.during("forecast"):
             forecast = await self.engine.run(forecast_block, self.shared, block, settled, window, base)
         return replace(forecast, refitted=True)
+
+    async def _read_news(self, block: range) -> tuple[Settled, Window]:
+        """What a forecast needs of the past when the base of the day is at hand: of yesterday and today."""
+        if self.plan.with_fallback:
+            return await self._read(block, RECENT_DAYS)
+        with self.stages.during("read"):
+            return await self.reader.since(block, self.plan.day_start - QUARTERS_PER_DAY)
 
     async def _read(self, block: range, days: int) -> tuple[Settled, Window]:
         days = self.plan.cycle.history_days if self.plan.with_fallback else days

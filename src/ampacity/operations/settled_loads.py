@@ -23,7 +23,11 @@ class Reader:
 
     def start(self, block: range, days: int) -> "asyncio.Task[tuple[Settled, Window]]":
         """Begin to read the last days before the origin."""
-        window = Window(self._plan.origin - days * QUARTERS_PER_DAY, days * QUARTERS_PER_DAY)
+        return self.since(block, self._plan.origin - days * QUARTERS_PER_DAY)
+
+    def since(self, block: range, first_quarter: int) -> "asyncio.Task[tuple[Settled, Window]]":
+        """Begin to read from a quarter up to the origin."""
+        window = Window(first_quarter, self._plan.origin - first_quarter)
         return asyncio.create_task(self._settled(block, window))
 
     async def _settled(self, block: range, window: Window) -> tuple[Settled, Window]:
