@@ -8,15 +8,20 @@ a cycle adds by itself are the newest measurements.
 
 import hashlib
 from collections import OrderedDict
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from mmap import mmap
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ampacity.forecasting import DailyForecast, ForecastModel, Outline, Weather
 from ampacity.ports import Ints
 from ampacity.timegrid import QUARTERS_PER_DAY, QUARTERS_PER_HOUR, Window
 
 LARGEST_MIB = 4096.0  # of all bases in memory, some 350,000 elements; those of blocks beyond are read in each cycle
+ALIGNED = 64  # bytes at a multiple of which each array begins
 WEATHER_HOURS = 6
 MOSTLY = 0.9  # of the next day's weather is known: the rest is filled in
 LATE = QUARTERS_PER_HOUR  # after the start of the day the last quarters of the day before are in
@@ -53,12 +58,34 @@ class Base:
         arrays = self.daily.load.nbytes + (lacks.nbytes if any(lacks.strides) else 0)
         return (self.outline.nbytes + arrays + (0 if beside is None else beside.nbytes)) / 2**20
 
-    def thrifty(self) -> "Base":
-        """The same in less memory, where all the weather is there, as it is most often."""
-        lacks = self.daily.lacks
-        if lacks.any():
-            return self
-        return replace(self, daily=replace(self.daily, lacks=np.broadcast_to(np.False_, lacks.shape)))
+    def to_keep(self) -> "Base":
+        """The same in memory of its own, which goes back to the system as a whole when a newer one takes its place.
+
+        Where all the weather is there, as it is most often, that is said once.
+        """
+        daily, outline = self.daily, self.outline
+        lacks = daily.lacks if daily.lacks.any() else np.broadcast_to(np.False_, daily.lacks.shape)
+        learnt = [part for part in (outline.learnt, outline.weather_free) if part is not None]
+        arrays = [daily.load, *(() if daily.weather_free is None else (daily.weather_free,))]
+        arrays += [values for part in learnt for values in vars(part).values()]
+        apart = iter(_apart(arrays))
+        daily = replace(
+            daily, load=next(apart), lacks=lacks, weather_free=None if daily.weather_free is None else next(apart)
+        )
+        kept = [replace(part, **{name: next(apart) for name in vars(part)}) for part in learnt]
+        return Base(daily=daily, outline=replace(outline, learnt=kept[0], weather_free=kept[1] if kept[1:] else None))
+
+
+def _apart(arrays: Sequence[NDArray[Any]]) -> list[NDArray[Any]]:
+    """Copies of arrays in one piece of memory, beside all that is used and freed meanwhile."""
+    starts = np.cumsum([0, *(-(-a.nbytes // ALIGNED) * ALIGNED for a in arrays)]).tolist()
+    piece = mmap(-1, max(starts[-1], ALIGNED))
+    found = []
+    for start, values in zip(starts, arrays, strict=False):
+        copy = np.frombuffer(piece, values.dtype, values.size, start).reshape(values.shape)
+        copy[...] = values
+        found.append(copy)
+    return found
 
 
 @dataclass
@@ -82,7 +109,7 @@ class Bases:
 
     def keep(self, first_no: int, base_id: int, base: Base) -> None:
         """Keep a stored base in place of an older one of the block, if there is room."""
-        base = base.thrifty()
+        base = base.to_keep()
         _, old = self._kept.pop(first_no, (0, None))
         self._mib -= old.mib if old else 0.0
         if self._mib + base.mib <= self.largest_mib:
