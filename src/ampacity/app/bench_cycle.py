@@ -5,9 +5,10 @@ import multiprocessing
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
+from ampacity.app.bench_kept import last_slot
 from ampacity.app.bench_sink import sink
 from ampacity.app.clock import wall_clock
 from ampacity.app.engine import LOCAL, open_engine
@@ -22,7 +23,7 @@ from ampacity.operations.cycle import CyclePorts, run_cycle
 from ampacity.operations.prepare_bases import prepare_bases
 from ampacity.oscp.settings import OscpSettings
 from ampacity.ports import CycleRecord, Engine, GridStore
-from ampacity.store.cycle_bench import drop_old_blocks, log_position
+from ampacity.store.cycle_bench import log_position
 from ampacity.store.intake_bench import connect_bench_peers
 from ampacity.store.pool import Pool, connect
 from ampacity.store.postgres import PostgresCycles, PostgresGrid
@@ -31,7 +32,6 @@ from ampacity.store.usage import UsageStore
 from ampacity.timegrid import QUARTER, QUARTERS_PER_DAY, Window, quarter_at
 
 USUAL_CYCLES = 3
-LAST_AFTER = timedelta(hours=12)  # that a kept database can be used: forecasts of the weather reach 48 h
 BENCH_SECRET = "bench " * 8  # of a database that is dropped at the end
 
 
@@ -80,7 +80,7 @@ def run_apart(
 
     Where the database was kept from an earlier run they go on from its last cycle.
     """
-    last: datetime | None = _apart(_last_slot, dsn, at)
+    last: datetime | None = _apart(last_slot, dsn, at)
     first: _Cycle | None = _apart(_first, dsn, at, settings, engine) if last is None else None
     at = at if last is None else last
     if not send:
@@ -143,25 +143,6 @@ def _outcome(
         bases_s=round(bases_s, 3),
         sent=sent,
     )
-
-
-async def _last_slot(dsn: str, at: datetime) -> datetime | None:
-    """The quarter hour that was decided last in a database that was kept, whose older figures are dropped.
-
-    Raises:
-        NotReady: what is known of the weather is used up.
-    """
-    pool = await connect(dsn, max_size=1)
-    try:
-        last = await PostgresCycles(pool).last_cycle()
-        if last is None:
-            return None
-        if last.slot > at + LAST_AFTER:
-            raise NotReady(f"the weather of this database is used up at {last.slot.isoformat()}: prepare another one")
-        await drop_old_blocks(pool)
-        return last.slot
-    finally:
-        await pool.close()
 
 
 async def _first(dsn: str, at: datetime, settings: Settings, address: str) -> _Cycle:

@@ -14,6 +14,7 @@ from ampacity.app.bench_district import bench_plan, prepare
 from ampacity.app.bench_dso import prepare_dso
 from ampacity.app.bench_forecast import bench_forecast
 from ampacity.app.bench_intake import bench_intake
+from ampacity.app.bench_kept import tidy
 from ampacity.app.bench_measurements import bench_measurements
 from ampacity.app.bench_requests import RequestFigures, bench_requests
 from ampacity.app.bench_send import bench_send
@@ -21,7 +22,7 @@ from ampacity.app.bench_servers import ServersFigures, bench_servers
 from ampacity.app.commands.options import AsJson, Config, EngineAddress, run_until_stopped, settings_of
 from ampacity.app.engine import LOCAL
 from ampacity.app.progress import stage_progress
-from ampacity.app.scratch_database import filled_database, kept_database, scratch_database
+from ampacity.app.scratch_database import beside, filled_database, kept_database, scratch_database
 from ampacity.app.session import database
 from ampacity.app.settings import Settings
 from ampacity.simulation.district import DistrictPlan
@@ -70,10 +71,12 @@ def bench_cycle(
     with database(settings) as dsn:
         made = DsoPlan(cables=elements) if dso else bench_plan(elements, groups_per_element)
         result = run_until_stopped(_bench_cycle(dsn, settings, made, send=send, keep=keep, engine=engine))
-    if as_json:
-        print(msgspec.json.encode(result).decode())  # noqa: T201
-    else:
-        _show(result)
+        if as_json:
+            print(msgspec.json.encode(result).decode(), flush=True)  # noqa: T201
+        else:
+            _show(result)
+        if keep:
+            run_until_stopped(tidy(beside(dsn, _name(made))))
 
 
 @bench.command("intake")
