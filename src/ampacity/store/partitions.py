@@ -54,7 +54,7 @@ async def drop(pool: Pool, old: OldPartition) -> int:
     for _ in range(_TRIES):
         try:
             async with pool.acquire() as connection, connection.transaction():
-                await connection.execute(sql("wait_little_for_locks"))
+                await connection.execute(sql("wait_least_for_locks"))
                 await connection.execute(sql("drop_decision_partition"), old.part)
                 for name in ("prune_away", "prune_ledger"):
                     await connection.execute(sql(name), old.first_id, old.behind_id)

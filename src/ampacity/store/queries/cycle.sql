@@ -36,6 +36,10 @@ select make_decision_partitions();
 -- name: wait_little_for_locks
 set local lock_timeout = '2s';
 
+-- name: wait_least_for_locks
+-- Who waits for a lock holds up those who come after it.
+set local lock_timeout = '200ms';
+
 -- name: finish_decision
 update decision set summary = $2 where decision_id = $1;
 
