@@ -33,3 +33,8 @@ async def forget_models(pool: Pool, made_at: datetime) -> int:
     """Forget the models made at a time; gives of how many elements they were."""
     elements: int = await pool.fetchval(sql("forget_bench_models"), made_at)
     return elements
+
+
+async def forget_bases(pool: Pool) -> None:
+    """Forget every daily forecast that cycles rest on."""
+    await pool.execute(sql("forget_bench_bases"))

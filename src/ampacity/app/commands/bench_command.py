@@ -19,6 +19,7 @@ from ampacity.app.bench_measurements import bench_measurements
 from ampacity.app.bench_requests import RequestFigures, bench_requests
 from ampacity.app.bench_send import bench_send
 from ampacity.app.bench_servers import ServersFigures, bench_servers
+from ampacity.app.bench_workers import WorkersFigures, bench_workers
 from ampacity.app.commands.options import AsJson, Config, EngineAddress, run_until_stopped, settings_of
 from ampacity.app.engine import LOCAL
 from ampacity.app.progress import stage_progress
@@ -161,6 +162,27 @@ def bench_several(
     console.print(f"{result.times:.2f} times as fast; elements by server: {', '.join(map(str, result.shares))}")
 
 
+@bench.command("workers")
+def bench_cluster(
+    elements: Annotated[int, typer.Option("--elements", min=1, help="How many cables.")] = 3000,
+    config: Config = None,
+    as_json: AsJson = False,
+) -> None:
+    """All forecasts made by one worker of a Dask cluster, and by two, each on a processor of its own."""
+    settings = settings_of(config)
+    with database(settings) as dsn:
+        result = run_until_stopped(_bench_workers(dsn, settings, DsoPlan(cables=elements)))
+    if as_json:
+        print(msgspec.json.encode(result).decode())  # noqa: T201
+        return
+    table = Table("", "seconds", title=f"forecasts of {result.elements} elements, with their bases")
+    table.add_row("one worker", f"{result.one_s:.1f}")
+    table.add_row(f"{result.workers} workers", f"{result.several_s:.1f}")
+    console = Console(highlight=False)
+    console.print(table)
+    console.print(f"{result.times:.2f} times as fast")
+
+
 @bench.command("send")
 def bench_sending(
     messages: Annotated[int, typer.Option("--messages", min=10, help="How many, over http and over https.")] = 5000,
@@ -182,6 +204,12 @@ async def _bench_servers(dsn: str, settings: Settings, plan: DsoPlan) -> Servers
     async with scratch_database(dsn) as scratch:
         with stage_progress() as show:
             return await bench_servers(scratch, plan, settings, show)
+
+
+async def _bench_workers(dsn: str, settings: Settings, plan: DsoPlan) -> WorkersFigures:
+    async with scratch_database(dsn) as scratch:
+        with stage_progress() as show:
+            return await bench_workers(scratch, plan, settings, show)
 
 
 async def _bench_requests(dsn: str, settings: Settings, plan: DsoPlan, per_s: float, seconds: float) -> RequestFigures:

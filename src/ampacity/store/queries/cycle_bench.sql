@@ -29,3 +29,6 @@ select pg_wal_lsn_diff(pg_current_wal_lsn(), '0/0')::bigint;
 -- name: forget_bench_models
 with gone as (delete from forecast_model where made_at = $1 returning elements)
 select coalesce(sum(elements), 0) from gone;
+
+-- name: forget_bench_bases
+delete from forecast_base;

@@ -1,0 +1,124 @@
+"""`ampacity bench workers`: how much sooner two workers of a Dask cluster have made all forecasts than one."""
+
+import asyncio
+import os
+import sys
+import time
+from asyncio.subprocess import DEVNULL, Process
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from datetime import datetime, timedelta
+from tempfile import TemporaryDirectory
+from uuid import uuid4
+
+import msgspec
+
+from ampacity.app.bench_dso import prepare_dso
+from ampacity.app.engine import open_engine
+from ampacity.app.listening import free_port
+from ampacity.app.progress import Show, tell
+from ampacity.app.settings import Settings
+from ampacity.cluster.dask_engine import SCHEME, DaskEngine
+from ampacity.errors import NotReady
+from ampacity.operations.bases import Bases
+from ampacity.operations.forecast import forecasts
+from ampacity.operations.forecast_plan import make_plan
+from ampacity.operations.offer import Offer
+from ampacity.operations.stages import Stages
+from ampacity.simulation.dso import DsoPlan
+from ampacity.store.cycle_bench import forget_bases
+from ampacity.store.pool import Pool, connect
+from ampacity.store.postgres import PostgresCycles, PostgresGrid
+
+WORKERS = 2
+RUNS = 3
+_HOST = "127.0.0.1"
+_JOIN_S = 60
+_ON_ONE = """
+import os, sys
+os.sched_setaffinity(0, {int(sys.argv.pop(1))})
+from distributed.cli.dask_worker import main
+main()
+"""
+
+
+class WorkersFigures(msgspec.Struct, frozen=True, kw_only=True):
+    """Seconds until all forecasts and their bases are made: the middle ones of a few runs."""
+
+    elements: int
+    workers: int
+    one_s: float
+    several_s: float
+    times: float
+
+
+async def bench_workers(dsn: str, plan: DsoPlan, settings: Settings, show: Show) -> WorkersFigures:
+    """Prepare an operator, then make its forecasts on one worker and on several, each on a processor of its own.
+
+    Raises:
+        NotReady: this machine has too few processors, or the extra `cluster` is missing.
+    """
+    processors = sorted(os.sched_getaffinity(0))[:WORKERS]
+    if len(processors) < WORKERS:
+        raise NotReady(f"{WORKERS} workers on a processor of their own need {WORKERS} processors, there are fewer")
+    await prepare_dso(dsn, plan, settings, show)
+    at = plan.sampled.window.end_moment + timedelta(minutes=15)
+    seconds = {count: await _seconds(dsn, at, settings, processors[:count]) for count in (1, WORKERS)}
+    one_s, several_s = seconds[1][1], seconds[WORKERS][1]
+    return WorkersFigures(
+        elements=seconds[1][0], workers=WORKERS, one_s=round(one_s, 2), several_s=round(several_s, 2),
+        times=round(one_s / several_s, 2),
+    )  # fmt: skip
+
+
+async def _seconds(dsn: str, at: datetime, settings: Settings, processors: Sequence[int]) -> tuple[int, float]:
+    """How many elements there are, and the seconds that the middle one of a few runs took."""
+    pool = await connect(dsn, max_size=6)
+    try:
+        async with _cluster(processors) as engine:
+            taken = [await _all_forecasts(pool, at, settings, engine) for _ in range(1 + RUNS)][1:]  # one to warm up
+    finally:
+        await pool.close()
+    tell(f"{len(processors)} at work: {', '.join(f'{taken_s:.1f}' for _, taken_s in taken)} s")
+    return sorted(taken, key=lambda run: run[1])[RUNS // 2]
+
+
+async def _all_forecasts(pool: Pool, at: datetime, settings: Settings, engine: DaskEngine) -> tuple[int, float]:
+    """Make every base and forecast, as the first cycle of some hours does; they are forgotten."""
+    await forget_bases(pool)
+    grid, cycles, stages = PostgresGrid(pool), PostgresCycles(pool), Stages()
+    plan = await make_plan(at, grid=grid, cycles=cycles, forecast=settings.forecast.build(), cycle=settings.cycle)
+    plan = replace(plan, with_fallback=False)
+    offer = Offer(slot=plan.made_at, holder=uuid4(), sharing=cycles.sharing, stages=stages)
+    begun, elements = time.perf_counter(), 0
+    async for block in forecasts(
+        plan, grid=grid, cycles=cycles, stages=stages, bases=Bases(), engine=engine, offer=offer
+    ):
+        elements += len(block.elements)
+    return elements, time.perf_counter() - begun
+
+
+@asynccontextmanager
+async def _cluster(processors: Sequence[int]) -> AsyncIterator[DaskEngine]:
+    """A scheduler, and a worker of one thread on each of some processors, as processes of their own."""
+    port = free_port(_HOST)
+    plain = ("--host", _HOST, "--no-dashboard")
+    worker = (f"tcp://{_HOST}:{port}", *plain, "--nthreads", "1", "--no-nanny", "--memory-limit", "0")
+    with TemporaryDirectory() as folder:
+        started = [await _started("-m", "distributed.cli.dask_scheduler", *plain, "--port", str(port))]
+        try:
+            begun = (_started("-c", _ON_ONE, str(p), *worker, "--local-directory", folder) for p in processors)
+            started += await asyncio.gather(*begun)
+            async with open_engine(f"{SCHEME}{_HOST}:{port}") as engine:
+                assert isinstance(engine, DaskEngine)
+                await engine.client.wait_for_workers(len(processors), timeout=_JOIN_S)
+                yield engine
+        finally:
+            for process in started:
+                process.kill()
+                await process.wait()
+
+
+async def _started(*words: str) -> Process:
+    return await asyncio.create_subprocess_exec(sys.executable, *words, stdin=DEVNULL, stdout=DEVNULL, stderr=DEVNULL)

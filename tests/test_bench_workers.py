@@ -1,0 +1,36 @@
+"""`ampacity bench workers`: all forecasts by one worker of a cluster, and by two."""
+
+import os
+
+import pytest
+
+from ampacity.app import bench_workers
+from ampacity.app.scratch_database import scratch_database
+from ampacity.app.settings import Settings
+from ampacity.errors import NotReady
+from ampacity.simulation.dso import DsoPlan
+
+PLAN = DsoPlan(cables=20)
+
+
+async def run(dsn):
+    async with scratch_database(dsn) as scratch:
+        return await bench_workers.bench_workers(scratch, PLAN, Settings(), lambda *_: None)
+
+
+@pytest.mark.skipif(len(os.sched_getaffinity(0)) < bench_workers.WORKERS, reason="there is one processor only")
+async def test_one_worker_and_two_forecast_every_element(dsn, monkeypatch, capsys):
+    monkeypatch.setattr(bench_workers, "RUNS", 1)
+
+    figures = await run(dsn)
+
+    assert figures.elements > 20
+    assert figures.times == pytest.approx(figures.one_s / figures.several_s, abs=0.3)
+    assert "2 at work: " in capsys.readouterr().err
+
+
+async def test_a_machine_with_too_few_processors_is_refused(dsn, monkeypatch):
+    monkeypatch.setattr("os.sched_getaffinity", lambda _: {0})
+
+    with pytest.raises(NotReady, match="need 2 processors"):
+        await run(dsn)
