@@ -8,6 +8,7 @@ from pathlib import Path
 from ampacity.intake.bundled import bundled_folder
 from tests.acceptance.commands import read_until, run, started
 from tests.acceptance.test_serve import START
+from tests.killing import parts_of
 from tests.peers.world import free_port, until
 
 PARTS = 3
@@ -17,12 +18,6 @@ def serving(dsn: str, speed: int = 1) -> tuple[tuple[str, ...], dict[str, str]]:
     """Words and settings of a server on the bundled grid."""
     words = ("serve", "--at", START.isoformat(), "--speed", str(speed), "--port", str(free_port()))
     return words, {"DATABASE_URL": dsn, "AMPACITY_CYCLE_LEASE_S": "0.5"}
-
-
-def parts_of(pid: int) -> list[int]:
-    """The processes that a server started."""
-    tasks = Path(f"/proc/{pid}/task")
-    return [int(child) for task in tasks.iterdir() for child in (task / "children").read_text().split()]
 
 
 def is_alive(pid: int) -> bool:

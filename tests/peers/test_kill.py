@@ -3,7 +3,6 @@
 import asyncio
 import os
 import random
-import signal
 import sys
 from collections import defaultdict
 from contextlib import asynccontextmanager
@@ -14,6 +13,7 @@ import numpy as np
 import pytest
 
 from ampacity.timegrid import quarter_at
+from tests.killing import kill_whole
 from tests.peers.test_outbox import sink
 from tests.peers.world import NOW, SECRET, add_grid, block, free_port, give_token
 
@@ -37,9 +37,7 @@ async def served(dsn: str, port: int, at, log, speed: int = SPEED):
     try:
         yield process
     finally:
-        if process.returncode is None:
-            process.send_signal(signal.SIGKILL)
-        await process.wait()
+        await kill_whole(process)
 
 
 async def ask_on(base_url: str, clock, taken: list[str], first: int) -> None:

@@ -2,7 +2,6 @@
 
 import asyncio
 import os
-import signal
 import sys
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field, replace
@@ -19,6 +18,7 @@ from ampacity.operations.take_in import take_in
 from ampacity.simulation.listener import listening
 from ampacity.store.records import PostgresRecords
 from ampacity.timegrid import quarter_at
+from tests.killing import kill_whole
 from tests.operations.conftest import given  # noqa: F401
 from tests.operations.test_adjust import AT, Bench
 from tests.peers.test_outbox import Sink
@@ -77,9 +77,7 @@ class Servers:
             )  # fmt: skip
 
     async def kill(self, port: int) -> None:
-        process = self.running.pop(port)
-        process.send_signal(signal.SIGKILL)
-        await process.wait()
+        await kill_whole(self.running.pop(port))
 
     async def is_up(self, port: int) -> None:
         """Wait until it can be asked."""
