@@ -37,6 +37,22 @@ async def decide_weeks(pool, weeks: int, *, send: bool = False, fallbacks_until:
     return found
 
 
+async def test_no_partition_is_looked_through_for_being_new(pool):
+    await decide_weeks(pool, 3)
+
+    options = await pool.fetch(
+        """
+        select p.relname, p.reloptions, t.reloptions as toast_options
+        from pg_class p join pg_class t on t.oid = p.reltoastrelid
+        where p.relkind = 'r' and p.relname ~ '^(forecast|headroom|allocation)_block_'
+        """
+    )
+
+    assert len(options) >= 3 * 3  # of each week, and what is made ahead
+    for row in options:
+        assert row["reloptions"] == row["toast_options"] == ["autovacuum_vacuum_insert_threshold=-1"], row["relname"]
+
+
 async def test_each_week_begins_a_partition_that_is_there_already(pool):
     await add_grid(pool, {"g1": "fp"})
     first = await decide_weeks(pool, 4)

@@ -36,6 +36,7 @@ async def begin_period(pool: Pool, made_at: datetime, *, large_bytes: int = LARG
             async with connection.transaction():
                 await connection.execute(sql("wait_little_for_locks"))
                 await connection.execute(sql("make_decision_partitions"))
+                await connection.execute(sql("leave_figures_alone"))
         except (asyncpg.LockNotAvailableError, asyncpg.DeadlockDetectedError) as busy:
             _LOG.info("the partition for later is made by the next cycle: %s", busy)
 
