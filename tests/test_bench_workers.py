@@ -5,6 +5,7 @@ import os
 import pytest
 
 from ampacity.app import bench_workers
+from ampacity.app.bench_two import SEVERAL
 from ampacity.app.scratch_database import scratch_database
 from ampacity.app.settings import Settings
 from ampacity.errors import NotReady
@@ -18,7 +19,7 @@ async def run(dsn):
         return await bench_workers.bench_workers(scratch, PLAN, Settings(), lambda *_: None)
 
 
-@pytest.mark.skipif(len(os.sched_getaffinity(0)) < bench_workers.WORKERS, reason="there is one processor only")
+@pytest.mark.skipif(len(os.sched_getaffinity(0)) < SEVERAL, reason="there is one processor only")
 async def test_one_worker_and_two_forecast_every_element(dsn, monkeypatch, capsys):
     monkeypatch.setattr(bench_workers, "RUNS", 1)
 
@@ -32,5 +33,5 @@ async def test_one_worker_and_two_forecast_every_element(dsn, monkeypatch, capsy
 async def test_a_machine_with_too_few_processors_is_refused(dsn, monkeypatch):
     monkeypatch.setattr("os.sched_getaffinity", lambda _: {0})
 
-    with pytest.raises(NotReady, match="need 2 processors"):
+    with pytest.raises(NotReady, match="needs 2 processors"):
         await run(dsn)

@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 import msgspec
 
 from ampacity.app.bench_dso import prepare_dso
+from ampacity.app.bench_two import SEVERAL, Compared, processors
 from ampacity.app.progress import Show, tell
 from ampacity.app.settings import Settings
 from ampacity.errors import NotReady
@@ -18,47 +19,30 @@ from ampacity.store.cycle_bench import forget_models
 from ampacity.store.pool import connect
 from ampacity.store.postgres import PostgresCycles, PostgresGrid
 
-SERVERS = 2
 RUNS = 3
 _READY_S = 60.0
 
 
-class ServersFigures(msgspec.Struct, frozen=True, kw_only=True):
-    """Seconds until every model is fitted anew: the middle ones of a few runs, one and several servers by turns."""
-
-    elements: int
-    servers: int
-    one_s: float
-    several_s: float
-    times: float
-    shares: list[int]  # elements that each of several servers fitted, in the last run
-
-
-async def bench_servers(dsn: str, plan: DsoPlan, settings: Settings, show: Show) -> ServersFigures:
+async def bench_servers(dsn: str, plan: DsoPlan, settings: Settings, show: Show) -> Compared:
     """Prepare an operator, then let one server and several fit all its models, as once a week.
 
     Raises:
         NotReady: this machine has too few processors, or servers did not fit every model once.
     """
-    processors = sorted(os.sched_getaffinity(0))[:SERVERS]
-    if len(processors) < SERVERS:
-        raise NotReady(f"{SERVERS} servers on a processor of their own need {SERVERS} processors, there are fewer")
+    own = processors()
     await prepare_dso(dsn, plan, settings, show)
     rules = msgspec.structs.replace(settings, cycle=msgspec.structs.replace(settings.cycle, refit_after_days=1))
     at = plan.sampled.window.end_moment + timedelta(days=1)
-    seconds: dict[int, list[float]] = {1: [], SERVERS: []}
-    shares: list[int] = []
+    seconds: dict[int, list[float]] = {1: [], SEVERAL: []}
+    elements = 0
     for _ in range(RUNS):
         for servers, taken_s in seconds.items():
-            begun, shares = await asyncio.to_thread(_together, dsn, at, rules, processors[:servers])
-            taken_s.append(begun)
-            tell(f"{servers} at work: {begun:.1f} s, {shares} elements")
-            await _forget(dsn, at, sum(shares))
-    one_s, several_s = (sorted(taken_s)[RUNS // 2] for taken_s in seconds.values())
-    return ServersFigures(
-        elements=sum(shares), servers=SERVERS, one_s=round(one_s, 2), several_s=round(several_s, 2),
-        times=round(one_s / several_s, 2), shares=shares,
-    )  # fmt: skip
+            run_s, shares = await asyncio.to_thread(_together, dsn, at, rules, own[:servers])
+            taken_s.append(run_s)
+            elements = sum(shares)
+            tell(f"{servers} at work: {run_s:.1f} s, {shares} elements")
+            await _forget(dsn, at, elements)
+    return Compared.of(elements, *seconds.values())
 
 
 def _together(dsn: str, at: datetime, settings: Settings, processors: list[int]) -> tuple[float, list[int]]:

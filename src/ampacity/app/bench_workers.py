@@ -1,7 +1,6 @@
 """`ampacity bench workers`: how much sooner two workers of a Dask cluster have made all forecasts than one."""
 
 import asyncio
-import os
 import sys
 import time
 from asyncio.subprocess import DEVNULL, Process
@@ -12,15 +11,13 @@ from datetime import datetime, timedelta
 from tempfile import TemporaryDirectory
 from uuid import uuid4
 
-import msgspec
-
 from ampacity.app.bench_dso import prepare_dso
+from ampacity.app.bench_two import Compared, processors
 from ampacity.app.engine import open_engine
 from ampacity.app.listening import free_port
 from ampacity.app.progress import Show, tell
 from ampacity.app.settings import Settings
 from ampacity.cluster.dask_engine import SCHEME, DaskEngine
-from ampacity.errors import NotReady
 from ampacity.operations.bases import Bases
 from ampacity.operations.forecast import forecasts
 from ampacity.operations.forecast_plan import make_plan
@@ -31,7 +28,6 @@ from ampacity.store.cycle_bench import forget_bases
 from ampacity.store.pool import Pool, connect
 from ampacity.store.postgres import PostgresCycles, PostgresGrid
 
-WORKERS = 2
 RUNS = 3
 _HOST = "127.0.0.1"
 _JOIN_S = 60
@@ -43,45 +39,30 @@ main()
 """
 
 
-class WorkersFigures(msgspec.Struct, frozen=True, kw_only=True):
-    """Seconds until all forecasts and their bases are made: the middle ones of a few runs."""
-
-    elements: int
-    workers: int
-    one_s: float
-    several_s: float
-    times: float
-
-
-async def bench_workers(dsn: str, plan: DsoPlan, settings: Settings, show: Show) -> WorkersFigures:
+async def bench_workers(dsn: str, plan: DsoPlan, settings: Settings, show: Show) -> Compared:
     """Prepare an operator, then make its forecasts on one worker and on several, each on a processor of its own.
 
     Raises:
         NotReady: this machine has too few processors, or the extra `cluster` is missing.
     """
-    processors = sorted(os.sched_getaffinity(0))[:WORKERS]
-    if len(processors) < WORKERS:
-        raise NotReady(f"{WORKERS} workers on a processor of their own need {WORKERS} processors, there are fewer")
+    own = processors()
     await prepare_dso(dsn, plan, settings, show)
     at = plan.sampled.window.end_moment + timedelta(minutes=15)
-    seconds = {count: await _seconds(dsn, at, settings, processors[:count]) for count in (1, WORKERS)}
-    one_s, several_s = seconds[1][1], seconds[WORKERS][1]
-    return WorkersFigures(
-        elements=seconds[1][0], workers=WORKERS, one_s=round(one_s, 2), several_s=round(several_s, 2),
-        times=round(one_s / several_s, 2),
-    )  # fmt: skip
+    elements, one_s = await _seconds(dsn, at, settings, own[:1])
+    _, several_s = await _seconds(dsn, at, settings, own)
+    return Compared.of(elements, one_s, several_s)
 
 
-async def _seconds(dsn: str, at: datetime, settings: Settings, processors: Sequence[int]) -> tuple[int, float]:
-    """How many elements there are, and the seconds that the middle one of a few runs took."""
+async def _seconds(dsn: str, at: datetime, settings: Settings, on: Sequence[int]) -> tuple[int, list[float]]:
+    """How many elements there are, and the seconds of a few runs on some processors."""
     pool = await connect(dsn, max_size=6)
     try:
-        async with _cluster(processors) as engine:
+        async with _cluster(on) as engine:
             taken = [await _all_forecasts(pool, at, settings, engine) for _ in range(1 + RUNS)][1:]  # one to warm up
     finally:
         await pool.close()
-    tell(f"{len(processors)} at work: {', '.join(f'{taken_s:.1f}' for _, taken_s in taken)} s")
-    return sorted(taken, key=lambda run: run[1])[RUNS // 2]
+    tell(f"{len(on)} at work: {', '.join(f'{taken_s:.1f}' for _, taken_s in taken)} s")
+    return taken[0][0], [taken_s for _, taken_s in taken]
 
 
 async def _all_forecasts(pool: Pool, at: datetime, settings: Settings, engine: DaskEngine) -> tuple[int, float]:
@@ -100,7 +81,7 @@ async def _all_forecasts(pool: Pool, at: datetime, settings: Settings, engine: D
 
 
 @asynccontextmanager
-async def _cluster(processors: Sequence[int]) -> AsyncIterator[DaskEngine]:
+async def _cluster(on: Sequence[int]) -> AsyncIterator[DaskEngine]:
     """A scheduler, and a worker of one thread on each of some processors, as processes of their own."""
     port = free_port(_HOST)
     plain = ("--host", _HOST, "--no-dashboard")
@@ -108,11 +89,11 @@ async def _cluster(processors: Sequence[int]) -> AsyncIterator[DaskEngine]:
     with TemporaryDirectory() as folder:
         started = [await _started("-m", "distributed.cli.dask_scheduler", *plain, "--port", str(port))]
         try:
-            begun = (_started("-c", _ON_ONE, str(p), *worker, "--local-directory", folder) for p in processors)
+            begun = (_started("-c", _ON_ONE, str(p), *worker, "--local-directory", folder) for p in on)
             started += await asyncio.gather(*begun)
             async with open_engine(f"{SCHEME}{_HOST}:{port}") as engine:
                 assert isinstance(engine, DaskEngine)
-                await engine.client.wait_for_workers(len(processors), timeout=_JOIN_S)
+                await engine.client.wait_for_workers(len(on), timeout=_JOIN_S)
                 yield engine
         finally:
             for process in started:

@@ -16,6 +16,7 @@ from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from enum import StrEnum
 
+from ampacity.app.beside import beside
 from ampacity.app.clock import DataClock
 from ampacity.app.engine import LOCAL
 from ampacity.app.settings import Settings
@@ -77,7 +78,7 @@ class Parts:
         async with AsyncExitStack() as stack:
             ready = [asyncio.get_running_loop().create_future() for _ in Part]
             for part, future in zip(Part, ready, strict=True):
-                await stack.enter_async_context(_task(self._keep(part, future)))
+                await stack.enter_async_context(beside(self._keep(part, future)))
             await asyncio.gather(*ready)
             yield
 
@@ -107,7 +108,7 @@ class Parts:
         try:
             order = Order(part=part, dsn=self.dsn, settings=self.settings, clock=self.clock, engine=self.engine)
             process.stdin.write(order.as_line())
-            async with _task(_pass_on(self.due[part], process.stdin)):
+            async with beside(_pass_on(self.due[part], process.stdin)):
                 async for line in process.stdout:
                     self._heard(line.decode().strip(), part, ready)
         finally:
@@ -142,13 +143,3 @@ async def _ended(process: Process) -> None:
     except TimeoutError:
         process.kill()
         await process.wait()
-
-
-@asynccontextmanager
-async def _task(work: "asyncio._CoroutineLike[None]") -> AsyncIterator[None]:
-    task = asyncio.create_task(work)
-    try:
-        yield
-    finally:
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)

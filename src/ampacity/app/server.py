@@ -3,11 +3,10 @@
 import asyncio
 import os
 import socket
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import uvicorn
 from litestar import Controller, Litestar, Router, get
@@ -15,6 +14,7 @@ from litestar.datastructures import State
 from litestar.response import Redirect
 from litestar.types import ASGIApp, ControllerRouterHandler
 
+from ampacity.app.beside import beside
 from ampacity.app.clock import DataClock
 from ampacity.app.console import build_console
 from ampacity.app.engine import LOCAL
@@ -170,11 +170,11 @@ async def _at_work(server: Server) -> AsyncIterator[None]:
     """Run in this process what else would have its own."""
     async with (
         running(server.peering),
-        _task(server.schedule.run_cycles()),
-        _task(server.schedule.run_decisions()),
-        _task(server.schedule.run_learning()),
-        _task(server.weather.run()),
-        _task(_files(server)),
+        beside(server.schedule.run_cycles()),
+        beside(server.schedule.run_decisions()),
+        beside(server.schedule.run_learning()),
+        beside(server.weather.run()),
+        beside(_files(server)),
     ):
         yield
 
@@ -203,13 +203,3 @@ def _bound(host: str, port: int) -> Iterator[socket.socket]:
         raise NotReady(f"{host}:{port} cannot be listened on: {failed.strerror or failed}") from failed
     with found:
         yield found
-
-
-@asynccontextmanager
-async def _task(work: Coroutine[Any, Any, None]) -> AsyncIterator["asyncio.Task[None]"]:
-    task = asyncio.create_task(work)
-    try:
-        yield task
-    finally:
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)

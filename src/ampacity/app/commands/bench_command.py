@@ -1,6 +1,8 @@
 """`ampacity bench …`: figures of this machine."""
 
 import asyncio
+from collections.abc import Awaitable, Callable
+from pathlib import Path
 from typing import Annotated
 
 import msgspec
@@ -18,11 +20,12 @@ from ampacity.app.bench_kept import tidy
 from ampacity.app.bench_measurements import bench_measurements
 from ampacity.app.bench_requests import RequestFigures, bench_requests
 from ampacity.app.bench_send import bench_send
-from ampacity.app.bench_servers import ServersFigures, bench_servers
-from ampacity.app.bench_workers import WorkersFigures, bench_workers
+from ampacity.app.bench_servers import bench_servers
+from ampacity.app.bench_two import Compared
+from ampacity.app.bench_workers import bench_workers
 from ampacity.app.commands.options import AsJson, Config, EngineAddress, run_until_stopped, settings_of
 from ampacity.app.engine import LOCAL
-from ampacity.app.progress import stage_progress
+from ampacity.app.progress import Show, stage_progress
 from ampacity.app.scratch_database import beside, filled_database, kept_database, scratch_database
 from ampacity.app.session import database
 from ampacity.app.settings import Settings
@@ -46,12 +49,15 @@ Dso = Annotated[
 ]
 Send = Annotated[bool, typer.Option("--send", help="Also deliver every message to a peer in another process.")]
 
+Cables = Annotated[int, typer.Option("--elements", min=1, help="How many cables.")]
 Keep = Annotated[
     bool,
     typer.Option(
         "--keep", help="Keep the database; where one of this size was kept before, go on from its last cycle."
     ),
 ]
+
+Comparing = Callable[[str, DsoPlan, Settings, Show], Awaitable[Compared]]
 
 bench.command("forecast")(bench_forecast)
 
@@ -142,42 +148,28 @@ def bench_negotiation(
 
 
 @bench.command("servers")
-def bench_several(
-    elements: Annotated[int, typer.Option("--elements", min=1, help="How many cables.")] = 3000,
-    config: Config = None,
-    as_json: AsJson = False,
-) -> None:
+def bench_several_servers(elements: Cables = 3000, config: Config = None, as_json: AsJson = False) -> None:
     """All models fitted anew by one server, and by two that share the work, each on a processor of its own."""
-    settings = settings_of(config)
-    with database(settings) as dsn:
-        result = run_until_stopped(_bench_servers(dsn, settings, DsoPlan(cables=elements)))
-    if as_json:
-        print(msgspec.json.encode(result).decode())  # noqa: T201
-        return
-    table = Table("", "seconds", title=f"models of {result.elements} elements fitted anew")
-    table.add_row("one server", f"{result.one_s:.1f}")
-    table.add_row(f"{result.servers} servers", f"{result.several_s:.1f}")
-    console = Console(highlight=False)
-    console.print(table)
-    console.print(f"{result.times:.2f} times as fast; elements by server: {', '.join(map(str, result.shares))}")
+    _compare(bench_servers, "models fitted anew", elements, config, as_json)
 
 
 @bench.command("workers")
-def bench_cluster(
-    elements: Annotated[int, typer.Option("--elements", min=1, help="How many cables.")] = 3000,
-    config: Config = None,
-    as_json: AsJson = False,
-) -> None:
+def bench_several_workers(elements: Cables = 3000, config: Config = None, as_json: AsJson = False) -> None:
     """All forecasts made by one worker of a Dask cluster, and by two, each on a processor of its own."""
+    _compare(bench_workers, "forecasts made, with their bases", elements, config, as_json)
+
+
+def _compare(bench_of: Comparing, what: str, elements: int, config: Path | None, as_json: bool) -> None:
+    """The same work by one and by several."""
     settings = settings_of(config)
     with database(settings) as dsn:
-        result = run_until_stopped(_bench_workers(dsn, settings, DsoPlan(cables=elements)))
+        result = run_until_stopped(_compared(dsn, bench_of, DsoPlan(cables=elements), settings))
     if as_json:
         print(msgspec.json.encode(result).decode())  # noqa: T201
         return
-    table = Table("", "seconds", title=f"forecasts of {result.elements} elements, with their bases")
-    table.add_row("one worker", f"{result.one_s:.1f}")
-    table.add_row(f"{result.workers} workers", f"{result.several_s:.1f}")
+    table = Table("", "seconds", title=f"{what}: {result.elements} elements")
+    table.add_row("one", f"{result.one_s:.1f}")
+    table.add_row(f"{result.several}", f"{result.several_s:.1f}")
     console = Console(highlight=False)
     console.print(table)
     console.print(f"{result.times:.2f} times as fast")
@@ -200,16 +192,10 @@ def bench_sending(
     Console().print(table)
 
 
-async def _bench_servers(dsn: str, settings: Settings, plan: DsoPlan) -> ServersFigures:
+async def _compared(dsn: str, bench_of: Comparing, plan: DsoPlan, settings: Settings) -> Compared:
     async with scratch_database(dsn) as scratch:
         with stage_progress() as show:
-            return await bench_servers(scratch, plan, settings, show)
-
-
-async def _bench_workers(dsn: str, settings: Settings, plan: DsoPlan) -> WorkersFigures:
-    async with scratch_database(dsn) as scratch:
-        with stage_progress() as show:
-            return await bench_workers(scratch, plan, settings, show)
+            return await bench_of(scratch, plan, settings, show)
 
 
 async def _bench_requests(dsn: str, settings: Settings, plan: DsoPlan, per_s: float, seconds: float) -> RequestFigures:

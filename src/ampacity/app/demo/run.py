@@ -2,13 +2,14 @@
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Coroutine, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
 from rich.console import Console
 
+from ampacity.app.beside import beside
 from ampacity.app.clock import DataClock, wall_clock
 from ampacity.app.commands.accounts_command import reception
 from ampacity.app.demo.inputs import DemoInput
@@ -83,7 +84,7 @@ class Demo:
             demo_accounts=people,
         )
         meters = Meters(given=self.chosen.given, store=self.store, clock=self.clock)
-        async with started(server), _beside(meters.run()), AsyncExitStack() as stack:
+        async with started(server), beside(meters.run()), AsyncExitStack() as stack:
             base_url = self.settings.server.base_url()
             self.console.print(f"the operators' console: {base_url}/console/")
             self.console.print(f"serving on {base_url}; data time starts at {self.clock():%Y-%m-%d %H:%M} UTC")
@@ -126,13 +127,3 @@ class Demo:
         for negotiation in negotiations:
             say(f"  {negotiation}")
         say("everything promised happened")
-
-
-@asynccontextmanager
-async def _beside(work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
-    task = asyncio.create_task(work)
-    try:
-        yield
-    finally:
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
