@@ -41,9 +41,8 @@ async def test_a_database_that_is_kept_is_prepared_once_and_gone_on_with(dsn, ca
     assert after.database_processor_s is not None
     pool = await connect(address, max_size=1)
     assert await pool.fetchval("select count(*) from cycle where decision_id is not null") == 9
-    assert (
-        await pool.fetchval("select count(distinct decision_id) from headroom_block") == 2
-    )  # the newest, and the newest fallbacks
+    assert await pool.fetchval("select count(*) from headroom_block") == 0
+    assert await pool.fetchval("select count(distinct decision_id) from allocation_block") == 9
     await pool.close()
 
 

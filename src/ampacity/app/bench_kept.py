@@ -3,7 +3,7 @@
 from datetime import datetime, timedelta
 
 from ampacity.errors import NotReady
-from ampacity.store.cycle_bench import drop_old_blocks
+from ampacity.store.cycle_bench import drop_figures
 from ampacity.store.pool import connect
 from ampacity.store.postgres import PostgresCycles
 
@@ -32,6 +32,6 @@ async def tidy(dsn: str) -> None:
     """Drop the figures in a kept database that the next run does not need."""
     pool = await connect(dsn, max_size=1)
     try:
-        await drop_old_blocks(pool)
+        await drop_figures(pool)
     finally:
         await pool.close()

@@ -16,11 +16,9 @@ async def copy_models(pool: Pool, from_no: int, to_no: int) -> None:
     await pool.execute(sql("copy_bench_model"), from_no, to_no)
 
 
-async def drop_old_blocks(pool: Pool) -> None:
-    """Make the room of all decisions free again but of the newest of each kind of capacity."""
-    for table in ("forecast", "headroom", "allocation"):
-        await pool.execute(sql(f"drop_old_bench_{table}_blocks"))
-    await pool.execute("vacuum forecast_block, headroom_block, allocation_block")
+async def drop_figures(pool: Pool) -> None:
+    """Give the room of forecasts and headroom back; what groups were told stays."""
+    await pool.execute(sql("drop_bench_figures"))
 
 
 async def log_position(pool: Pool) -> int:

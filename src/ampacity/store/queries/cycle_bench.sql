@@ -11,17 +11,9 @@ select $2, elements, made_at, fitted_at, state
 from forecast_model
 where first_no = $1;
 
--- name: drop_old_bench_forecast_blocks
-delete from forecast_block
-where decision_id not in (select max(decision_id) from allocation_block group by kind);
-
--- name: drop_old_bench_headroom_blocks
-delete from headroom_block
-where decision_id not in (select max(decision_id) from allocation_block group by kind);
-
--- name: drop_old_bench_allocation_blocks
-delete from allocation_block
-where decision_id not in (select max(decision_id) from allocation_block group by kind);
+-- name: drop_bench_figures
+-- Nothing that a next cycle reads; row by row it would write more to the log than the cycles did.
+truncate forecast_block, headroom_block;
 
 -- name: log_position
 select pg_wal_lsn_diff(pg_current_wal_lsn(), '0/0')::bigint;
