@@ -1,4 +1,7 @@
-"""3,000 elements decided by one server, by two and on a cluster, some of them killed in mid-cycle: always the same."""
+"""3,000 elements decided by one server, by two and on a cluster, some of them killed in mid-cycle: always the same.
+
+Each cycle here makes its bases anew, as the first one of some hours does: a usual one is over before anybody is killed.
+"""
 
 import asyncio
 import os
@@ -15,6 +18,7 @@ import pytest
 
 from ampacity.forecasting import ForecastSettings
 from ampacity.operations.cycle import run_cycle
+from ampacity.store.cycle_bench import forget_bases
 from ampacity.store.pool import Pool, connect
 from ampacity.store.records import PostgresRecords
 from tests.cluster.fleet import decided, on_time, prepare, servers, slot, until_decided, until_left
@@ -67,11 +71,12 @@ async def undisturbed(server_dsn, prepared, tmp_path_factory) -> list:
     """What one server decides, and in what time."""
     dsn = _named(server_dsn, "undisturbed")
     await _run(server_dsn, f"create database undisturbed template {prepared}")
+    pool = await connect(dsn, max_size=1)
     async with servers(dsn, 1, tmp_path_factory.mktemp("fleet") / "log") as alone:
         for k in range(1, KILLS + 2):
+            await forget_bases(pool)
             alone.tell(slot(k))
             await until_decided(dsn, slot(k))
-    pool = await connect(dsn, max_size=1)
     found = await decided(pool)
     await pool.close()
     assert len(found) == KILLS + 2
@@ -90,6 +95,7 @@ async def test_two_servers_decide_what_one_decides_to_the_byte(fleet_dsn, fleet_
     others = 0
     async with servers(fleet_dsn, 2, tmp_path / "log") as both:
         for k in range(1, 5):
+            await forget_bases(fleet_pool)
             both.tell(slot(k))
             await until_left(fleet_pool, slot(k), BLOCKS)
             deciding = asyncio.create_task(until_decided(fleet_dsn, slot(k)))
@@ -110,6 +116,7 @@ async def test_a_cluster_decides_what_one_server_decides_to_the_byte(fleet_pool,
     async with engine_of_two_workers(tmp_path) as engine:
         on = replace(ports(fleet_pool, frozenset(range(50))), engine=engine)
         for k in range(1, 5):
+            await forget_bases(fleet_pool)
             await run_cycle(slot(k), ports=on, forecast=ForecastSettings(), cycle=RULES)
 
     assert await decided(fleet_pool) == undisturbed[:5]
@@ -120,6 +127,7 @@ async def test_servers_that_are_killed_in_mid_cycle(fleet_dsn, fleet_pool, undis
     rng, seconds = np.random.default_rng(1), []
     async with servers(fleet_dsn, 2, tmp_path / "log") as both:
         for k in range(1, KILLS + 1):
+            await forget_bases(fleet_pool)
             both.tell(slot(k))
             await until_left(fleet_pool, slot(k), int(rng.integers(0, BLOCKS)))
             await both.kill(int(rng.integers(2)))
@@ -142,6 +150,7 @@ async def test_workers_that_are_killed_in_mid_cycle(fleet_pool, undisturbed, tmp
     async with engine_of_two_workers(tmp_path) as engine:
         on = replace(ports(fleet_pool, frozenset(range(50))), engine=engine)
         for k in range(1, KILLS + 2):
+            await forget_bases(fleet_pool)
             begun = time.monotonic()
             deciding = asyncio.create_task(run_cycle(slot(k), ports=on, forecast=ForecastSettings(), cycle=RULES))
             if k <= KILLS:
@@ -165,8 +174,9 @@ async def test_a_database_that_is_killed_in_mid_cycle(server_dsn, fleet_dsn, und
     await connection.close()
     async with servers(fleet_dsn, 2, tmp_path / "log") as both:
         for k in range(1, KILLS + 1):
-            both.tell(slot(k))
             pool = await connect(fleet_dsn, max_size=1)
+            await forget_bases(pool)
+            both.tell(slot(k))
             await until_left(pool, slot(k), int(rng.integers(0, BLOCKS)))
             pool.terminate()
             await asyncio.to_thread(restart, Path(data))
