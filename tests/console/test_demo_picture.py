@@ -48,7 +48,7 @@ async def test_the_picture_of_the_readme_is_taken_of_the_demonstration(browser, 
             await page.wait_for_timeout(2_000)
             await page.reload()
         await page.get_by_role("link", name="feeder-1").click()
-        await expect(page.locator(CHARTS)).to_have_attribute("data-drawn", "yes")
+        await expect(page.locator(CHARTS)).to_have_attribute("data-drawn", "yes", timeout=15_000)
         await expect(page.locator("#stream")).to_have_text("live")
         await page.screenshot(path=picture)
         demo.send_signal(signal.SIGINT)
