@@ -15,8 +15,8 @@ class Provider:
 
     def handleUpdateGroupCapacityForecast(self, payload, _token):  # noqa: N802
         line = {"correlation": request.headers.get("X-Correlation-ID"), **payload}
-        with (self.folder / "forecasts.jsonl").open("a") as log:
-            log.write(json.dumps(line) + "\n")
+        with (self.folder / "forecasts.jsonl").open("ab", buffering=0) as log:
+            log.write(f"{json.dumps(line)}\n".encode())  # in one go: several requests come at once
 
 
 class Registrations(RegistrationDictMan):

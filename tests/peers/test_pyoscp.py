@@ -33,7 +33,8 @@ async def pyoscp(folder: Path, port: int, *arguments: str):
 
 def received(folder: Path) -> list[dict]:
     log = folder / "forecasts.jsonl"
-    return [json.loads(line) for line in log.read_text().splitlines()] if log.exists() else []
+    whole = log.read_text().rpartition("\n")[0] if log.exists() else ""  # the last line may still be being written
+    return [json.loads(line) for line in whole.splitlines()]
 
 
 async def answers(port: int) -> bool:
