@@ -1,4 +1,4 @@
-"""`ampacity bench workers`: all forecasts by one worker of a cluster, and by two."""
+"""`ampacity bench workers`: all forecasts, or all models, by one worker of a cluster and by two."""
 
 import os
 
@@ -14,16 +14,17 @@ from ampacity.simulation.dso import DsoPlan
 PLAN = DsoPlan(cables=20)
 
 
-async def run(dsn):
+async def run(dsn, **what):
     async with scratch_database(dsn) as scratch:
-        return await bench_workers.bench_workers(scratch, PLAN, Settings(), lambda *_: None)
+        return await bench_workers.bench_workers(scratch, PLAN, Settings(), lambda *_: None, **what)
 
 
 @pytest.mark.skipif(len(os.sched_getaffinity(0)) < SEVERAL, reason="there is one processor only")
-async def test_one_worker_and_two_forecast_every_element(dsn, monkeypatch, capsys):
+@pytest.mark.parametrize("models", [False, True], ids=["forecasts", "models"])
+async def test_one_worker_and_two_do_the_work_for_every_element(dsn, monkeypatch, capsys, models):
     monkeypatch.setattr(bench_workers, "RUNS", 1)
 
-    figures = await run(dsn)
+    figures = await run(dsn, models=models)
 
     assert figures.elements > 20
     assert figures.times == pytest.approx(figures.one_s / figures.several_s, abs=0.3)

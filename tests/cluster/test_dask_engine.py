@@ -4,6 +4,7 @@ import asyncio
 import os
 import signal
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ from ampacity.app.engine import open_engine
 from ampacity.errors import NotReady, Unsuitable
 from ampacity.forecasting import ForecastSettings
 from ampacity.operations.cycle import run_cycle
+from ampacity.operations.learn import learn
 from ampacity.operations.settings import CycleSettings
 from ampacity.operations.take_in import take_in
 from ampacity.simulation.district import DistrictPlan, make_district
@@ -88,6 +90,24 @@ async def test_a_worker_that_is_killed_in_mid_cycle_is_made_good(pool, other_poo
     assert len(killed) == 1
     assert await pool.fetchval("select count(*) from decision") == 1
     assert await decided(pool) == await decided_here(other_pool)
+
+
+async def test_models_learnt_on_a_cluster_are_those_of_this_process_to_the_bit(pool, engine):
+    on = ports(pool)
+    await take_in(make_district(PLAN), grid=on.grid, now=AT)
+    await run_cycle(AT, ports=on, **SETTINGS)
+
+    async def learnt(days, **where):
+        at = AT + timedelta(days=days)
+        assert await learn(at, grid=on.grid, cycles=on.cycles, **SETTINGS, **where) == len(
+            (await on.grid.network()).elements
+        )
+        rows = await pool.fetch("select state from forecast_model where made_at = $1 order by first_no", at)
+        await pool.execute("delete from forecast_model where made_at = $1", at)
+        return [row["state"] for row in rows]
+
+    for days in (1, 8):  # learnt from the day's errors, and fitted anew
+        assert await learnt(days, engine=engine) == await learnt(days)
 
 
 async def test_what_the_work_itself_raises_comes_back(engine):

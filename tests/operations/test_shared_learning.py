@@ -5,8 +5,11 @@ from datetime import timedelta
 
 import pytest
 
+from ampacity.errors import NotReady
 from ampacity.forecasting import ForecastSettings
 from ampacity.operations.bases import Bases
+from ampacity.operations.block_work import work_through
+from ampacity.operations.engine import LocalEngine
 from ampacity.operations.learn import learn
 from ampacity.operations.prepare_bases import prepare_bases
 from ampacity.operations.settings import CycleSettings
@@ -58,10 +61,46 @@ async def test_two_servers_make_each_base_once(two_servers):
 async def test_what_a_server_that_died_was_learning_another_learns(two_servers, pool):
     dead, alive = two_servers
     at = AT + timedelta(days=1)
-    async with dead.cycles.sharing.alone(BlockWork.LEARNING, 4) as is_ours:
-        assert is_ours
+    async with dead.cycles.sharing.alone(BlockWork.LEARNING) as dying:
+        assert await dying.take(4)
         assert await learnt(alive, at) == ELEMENTS - 4
-        async with alive.cycles.sharing.alone(BlockWork.BASES, 4) as is_other_work:
-            assert is_other_work
+        async with alive.cycles.sharing.alone(BlockWork.BASES) as other_work:
+            assert await other_work.take(4)
 
     assert await learnt(alive, at) == 4
+
+
+async def test_blocks_are_free_again_for_others_one_by_one(two_servers):
+    one, other = (on.cycles.sharing for on in two_servers)
+    async with one.alone(BlockWork.LEARNING) as here, other.alone(BlockWork.LEARNING) as there:
+        assert [await here.take(0), await here.take(4)] == [True, True]
+        assert [await there.take(0), await there.take(4)] == [False, False]
+        await here.free(4)
+        assert [await there.take(0), await there.take(4)] == [False, True]
+
+
+async def test_work_that_fails_is_told_and_holds_no_block(two_servers):
+    one, other = (on.cycles.sharing for on in two_servers)
+
+    async def fail(block):
+        raise NotReady(f"block {block.start}")
+
+    with pytest.raises(NotReady, match="block 4"):
+        async with one.alone(BlockWork.LEARNING) as locks:
+            await work_through([range(4, 8), range(8, 12)], 1, locks, fail)
+
+    async with other.alone(BlockWork.LEARNING) as locks:
+        assert await locks.take(4)
+
+
+async def test_models_learnt_by_an_engine_are_those_of_one_thread(two_servers, pool):
+    async def models_of(engine, days):
+        at = AT + timedelta(days=days)
+        on = two_servers[0]
+        await learn(at, grid=on.grid, cycles=on.cycles, engine=engine, **SETTINGS)
+        rows = await pool.fetch("select state from forecast_model where made_at = $1 order by first_no", at)
+        await pool.execute("delete from forecast_model where made_at = $1", at)
+        return [row["state"] for row in rows]
+
+    for days in (1, 8):  # learnt from the day's errors, and fitted anew
+        assert await models_of(LocalEngine(at_once=1), days) == await models_of(LocalEngine(at_once=3), days)

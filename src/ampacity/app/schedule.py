@@ -71,6 +71,7 @@ class Schedule:
                     forecast=self.settings.forecast.build(),
                     cycle=self.settings.cycle,
                     bases=self.store.cycle_ports.bases,
+                    engine=self.store.cycle_ports.engine,
                 )
                 await learn(
                     floor_quarter(self.clock()),
@@ -78,6 +79,7 @@ class Schedule:
                     cycles=self.store.cycles,
                     forecast=self.settings.forecast.build(),
                     cycle=self.settings.cycle,
+                    engine=self.store.cycle_ports.engine,
                 )
                 await score_forecasts(
                     floor_quarter(self.clock()),

@@ -36,7 +36,7 @@ from ampacity.ports.requests import (
     WaitingRequest,
 )
 from ampacity.ports.segments import Segments
-from ampacity.ports.sharing import BlockWork, CycleSharing, OfferedCycle
+from ampacity.ports.sharing import BlockLocks, BlockWork, CycleSharing, OfferedCycle
 from ampacity.ports.values import Clock, Floats, Ints, JsonObject, JsonValue, Steps, Subject
 from ampacity.ports.weather_log import FetchLog, WeatherFetch
 
@@ -48,6 +48,7 @@ __all__ = [
     "AwayGroups",
     "BaseKey",
     "BaseStore",
+    "BlockLocks",
     "BlockWork",
     "BrokenLink",
     "CapacityTable",

@@ -70,9 +70,21 @@ class CycleSharing(Protocol):
         """What was taken and not handed in may be taken by others."""
         ...
 
-    def alone(self, work: BlockWork, first_no: int) -> AbstractAsyncContextManager[bool]:
-        """Do a piece of work on a block while no other server does; false: one does just now.
+    def alone(self, work: BlockWork) -> AbstractAsyncContextManager["BlockLocks"]:
+        """Do a kind of work on blocks, each while no other server does; all are free at the end.
 
-        A server that dies lets go of it.
+        A server that dies lets go of its blocks.
         """
+        ...
+
+
+class BlockLocks(Protocol):
+    """The blocks that a server holds for a kind of work."""
+
+    async def take(self, first_no: int) -> bool:
+        """Hold a block; false: another server does just now."""
+        ...
+
+    async def free(self, first_no: int) -> None:
+        """Hold it no longer."""
         ...

@@ -1,12 +1,13 @@
 """Blocks of a cycle that several servers work on, in PostgreSQL: each is taken by one, with a lease."""
 
+import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
 from uuid import UUID
 
 from ampacity.ports import BlockWork, OfferedCycle
-from ampacity.store.pool import Pool
+from ampacity.store.pool import Connection, Pool
 from ampacity.store.sql import sql
 
 
@@ -52,6 +53,34 @@ class PostgresSharing:
         await self._pool.execute(sql("give_back_blocks"), holder, taker)
 
     @asynccontextmanager
-    async def alone(self, work: BlockWork, first_no: int) -> AsyncIterator[bool]:
-        async with self._pool.acquire() as connection, connection.transaction():
-            yield await connection.fetchval(sql("work_alone"), work, first_no)
+    async def alone(self, work: BlockWork) -> AsyncIterator["PostgresBlockLocks"]:
+        async with self._pool.acquire() as connection:
+            try:
+                yield PostgresBlockLocks(connection, work)
+            finally:
+                await _free_all(connection)
+
+
+class PostgresBlockLocks:
+    """Advisory locks of one connection: a server that dies lets go of them with it."""
+
+    def __init__(self, connection: Connection, work: BlockWork) -> None:
+        self._connection, self._work, self._one_by_one = connection, work, asyncio.Lock()
+
+    async def take(self, first_no: int) -> bool:
+        async with self._one_by_one:
+            taken: bool = await self._connection.fetchval(sql("take_block_alone"), self._work, first_no)
+        return taken
+
+    async def free(self, first_no: int) -> None:
+        async with self._one_by_one:
+            await self._connection.execute(sql("free_block"), self._work, first_no)
+
+
+async def _free_all(connection: Connection) -> None:
+    """Let go of what a connection still holds; where that cannot be said any more, it ends."""
+    try:
+        await connection.execute(sql("free_all_blocks"))
+    except BaseException:
+        connection.terminate()
+        raise

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -154,9 +155,15 @@ def bench_several_servers(elements: Cables = 3000, config: Config = None, as_jso
 
 
 @bench.command("workers")
-def bench_several_workers(elements: Cables = 3000, config: Config = None, as_json: AsJson = False) -> None:
+def bench_several_workers(
+    elements: Cables = 3000,
+    models: Annotated[bool, typer.Option("--models", help="Fit all models anew instead, as once a week.")] = False,
+    config: Config = None,
+    as_json: AsJson = False,
+) -> None:
     """All forecasts made by one worker of a Dask cluster, and by two, each on a processor of its own."""
-    _compare(bench_workers, "forecasts made, with their bases", elements, config, as_json)
+    what = "models fitted anew" if models else "forecasts made, with their bases"
+    _compare(partial(bench_workers, models=models), what, elements, config, as_json)
 
 
 def _compare(bench_of: Comparing, what: str, elements: int, config: Path | None, as_json: bool) -> None:

@@ -80,6 +80,12 @@ returning first_no;
 -- name: give_back_blocks
 update cycle_block set taken_by = null where holder = $1 and taken_by = $2 and result is null;
 
--- name: work_alone
--- Whether this transaction may work on the block that begins with $2 until it ends.
-select pg_try_advisory_xact_lock(417021160 + $1::int, $2);
+-- name: take_block_alone
+-- Whether this connection may work on the block that begins with $2 until it frees it or ends.
+select pg_try_advisory_lock(417021160 + $1::int, $2);
+
+-- name: free_block
+select pg_advisory_unlock(417021160 + $1::int, $2);
+
+-- name: free_all_blocks
+select pg_advisory_unlock_all();
