@@ -12,6 +12,7 @@ from ampacity.errors import Conflict, NotReady
 from ampacity.forecasting import ForecastSettings
 from ampacity.network import ForecastKind
 from ampacity.operations.cycle import CyclePorts, run_cycle
+from ampacity.operations.forecast_plan import is_fit_day
 from ampacity.operations.learn import learn
 from ampacity.operations.settings import CycleSettings
 from ampacity.operations.take_in import take_in
@@ -144,6 +145,7 @@ async def test_models_learn_every_day_and_are_fitted_every_week(pool, given):
     on = ports(pool)
     await take_in(given, grid=on.grid, now=AT)
     first = await cycle(on, AT - timedelta(days=8))
+    assert is_fit_day(range(3), AT - timedelta(days=1), 7)
 
     for days in (8, 7, 6, 1):
         at = AT - timedelta(days=days)

@@ -104,3 +104,17 @@ async def test_models_learnt_by_an_engine_are_those_of_one_thread(two_servers, p
 
     for days in (1, 8):  # learnt from the day's errors, and fitted anew
         assert await models_of(LocalEngine(at_once=1), days) == await models_of(LocalEngine(at_once=3), days)
+
+
+async def test_each_day_has_its_share_of_the_fits_and_each_block_one_a_week(two_servers, pool):
+    on = two_servers[0]
+    for days in range(1, 8):
+        await learnt(on, AT + timedelta(days=days))
+
+    fits = await pool.fetch(
+        "select first_no, fitted_at from forecast_model where fitted_at > $1 and fitted_at = made_at", AT
+    )
+    assert [(f["fitted_at"] - AT).days % 7 for f in sorted(fits, key=lambda f: f["first_no"])] == [
+        next(d % 7 for d in range(1, 8) if (AT + timedelta(days=d)).toordinal() % 7 == -block % 7)
+        for block in range(-(-ELEMENTS // 4))
+    ]

@@ -124,6 +124,11 @@ def needs_fit(model: KeptModel | None, block: range, plan: Plan) -> bool:
     return plan.made_at - model.fitted_at >= timedelta(days=plan.cycle.refit_after_days + GRACE_DAYS)
 
 
+def is_fit_day(block: range, at: datetime, every_days: int) -> bool:
+    """Whether this is a block's day to be fitted anew: each has its share, also of blocks that were fitted together."""
+    return (at.toordinal() + block.start // ELEMENTS_PER_BLOCK) % every_days == 0
+
+
 def nearest_cell(network: Network, weather: Weather) -> Ints:
     """Index of each element's nearest weather cell, shape (E,); without coordinates the only cell, else -1."""
     only = 0 if len(weather.latitude) == 1 else -1

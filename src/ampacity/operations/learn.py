@@ -1,4 +1,4 @@
-"""Forecast models learn beside the cycles: every day from their errors, every week anew."""
+"""Forecast models learn beside the cycles: every day from their errors, every week anew, some of them each day."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -7,7 +7,7 @@ from ampacity.forecasting import ForecastSettings
 from ampacity.operations.block_work import work_through
 from ampacity.operations.engine import LocalEngine
 from ampacity.operations.forecast import RECENT_DAYS, fitted, updated
-from ampacity.operations.forecast_plan import Plan, element_blocks, issued_designs, make_plan, needs_fit
+from ampacity.operations.forecast_plan import Plan, element_blocks, is_fit_day, issued_designs, make_plan, needs_fit
 from ampacity.operations.settings import CycleSettings
 from ampacity.operations.settled_loads import Reader
 from ampacity.ports import BlockWork, CycleStore, Engine, GridStore, KeptModel
@@ -66,7 +66,7 @@ class _Learner:
         if not _is_due(model, plan.made_at):
             return False
         state = None if needs_fit(model, block, plan) else await cycles.model(block.start, plan.made_at)
-        if model is None or state is None or self._is_old(model):
+        if model is None or state is None or self._is_due_for_fit(block, model):
             settled, window = await self.reader.start(block, plan.cycle.history_days)
             new_state = await self.engine.run(fitted, self.shared, block, settled, window, state, self.issued)
             fitted_at = plan.made_at
@@ -77,5 +77,6 @@ class _Learner:
         await cycles.keep_model(block.start, len(block), plan.made_at, fitted_at, new_state)
         return True
 
-    def _is_old(self, model: KeptModel) -> bool:
-        return self.plan.made_at - model.fitted_at >= timedelta(days=self.plan.cycle.refit_after_days)
+    def _is_due_for_fit(self, block: range, model: KeptModel) -> bool:
+        every, at = self.plan.cycle.refit_after_days, self.plan.made_at
+        return is_fit_day(block, at, every) or at - model.fitted_at >= timedelta(days=every)

@@ -26,7 +26,7 @@ class CycleSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     weather_stale_after_h: float = 48.0
     """Age of the newest weather forecast from which on the load is forecast without weather [h]."""
     refit_after_days: int = 7
-    """Age at which a forecast model is fitted again [days]; from its errors it learns every day."""
+    """Age at which a forecast model is fitted again [days], a share each day; from its errors it learns every day."""
     history_days: int = 56
     """How much history a fit reads [days]."""
     usual_need_h: float = 3.0
