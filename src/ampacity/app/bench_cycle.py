@@ -12,7 +12,7 @@ from ampacity.app.bench_kept import last_slot
 from ampacity.app.bench_sink import sink
 from ampacity.app.clock import wall_clock
 from ampacity.app.engine import LOCAL, open_engine
-from ampacity.app.memory import give_back, peak_mib
+from ampacity.app.memory import give_back, keep_freed, peak_mib
 from ampacity.app.peering import build_peering
 from ampacity.app.processor_time import processor_s
 from ampacity.app.progress import tell
@@ -106,6 +106,7 @@ def _apart(work: Callable[..., Any], *args: object) -> Any:
 
 
 def _answer(sender: "multiprocessing.connection.Connection", work: Callable[..., Any], *args: object) -> None:
+    keep_freed()  # as the part of a server does that decides cycles
     sender.send(asyncio.run(work(*args)))
 
 

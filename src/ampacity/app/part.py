@@ -13,6 +13,7 @@ from typing import Any
 from ampacity.app.engine import open_engine
 from ampacity.app.gateway.files import watch
 from ampacity.app.logs import log_to_stderr
+from ampacity.app.memory import keep_freed
 from ampacity.app.parts import FAILED, READY, WAKE, Order, Part
 from ampacity.app.peering import build_peering, look_for_ever
 from ampacity.app.schedule import Schedule, log_cycle
@@ -67,6 +68,7 @@ async def _work(order: Order, due: asyncio.Event) -> None:
         match order.part:
             case Part.CYCLES:
                 os.nice(_LESS_URGENT)
+                keep_freed()
                 engine = await stack.enter_async_context(open_engine(order.engine))
                 work = _cycles(order, Store(pool, engine))
             case Part.DECISIONS:
