@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from ampacity.allocation import Smoothing
 from ampacity.network import Direction
 from ampacity.operations import decide
 from ampacity.ports import Held, Steps
@@ -34,7 +35,8 @@ def test_a_few_quarters_at_a_time_lead_to_the_decision_of_all_at_once(monkeypatc
     held[Direction.EXPORT].returned_w[1, 11:] = 500.0
     before = decide.decide(GRID, outlook(first=96), held, decide.Before())
     now = outlook(first=99)
-    told = decide.Before(capacities={table.kind: table for table in before.tables})
+    rules = Smoothing(cushion_fraction=0.1)  # by which a fall in one quarter concerns a group's others
+    told = decide.Before(capacities={table.kind: table for table in before.tables}, rules=rules)
 
     at_once = decide.decide(GRID, now, held, told)
     monkeypatch.setattr(decide, "CELLS_AT_ONCE", 7 * len(GRID.groups))

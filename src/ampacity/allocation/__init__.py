@@ -10,10 +10,17 @@ from ampacity.allocation.headroom import Headroom, headroom, pool_reserve
 from ampacity.allocation.instant import instant_left_w
 from ampacity.allocation.loading import anywhere_upstream, element_load_w
 from ampacity.allocation.need import is_used_up, need_cap
-from ampacity.allocation.optimum import optimum
+from ampacity.allocation.optimum import optimum, takes_all
 from ampacity.allocation.requests import Decisions, Reason, Status, decide_requests
 from ampacity.allocation.rounding import hand_out_rest, round_down
-from ampacity.allocation.smoothing import Smoothing, revisions_per_block, smooth, steady_wish, total_variation_w
+from ampacity.allocation.smoothing import (
+    Smoothing,
+    falling,
+    revisions_per_block,
+    smooth,
+    steady_wish,
+    total_variation_w,
+)
 
 __all__ = [
     "RULE",
@@ -36,6 +43,7 @@ __all__ = [
     "explain",
     "fairness",
     "fallback",
+    "falling",
     "hand_out_rest",
     "headroom",
     "in_words",
@@ -51,6 +59,7 @@ __all__ = [
     "smooth",
     "steady_wish",
     "stranded_w",
+    "takes_all",
     "total_variation_w",
     "weighted_jain",
 ]

@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ampacity.allocation.allocate import Allocation, allocate
 from ampacity.allocation.forest import Bools, Floats, Ints
@@ -10,8 +11,8 @@ from ampacity.allocation.loading import element_load_w
 
 
 def share_with_grants(
-    headroom_w: Floats,
-    pool_w: Floats,
+    headroom_w: NDArray[np.floating],
+    pool_w: NDArray[np.floating],
     parent: Ints,
     element: Ints,
     phase_share: Floats,
@@ -39,10 +40,11 @@ def share_with_grants(
     """
     lifted_w = np.fmax(cap_w, granted_w)
     grid = (parent, element, phase_share, weight)
-    open_w = np.maximum(headroom_w - pool_w, 0.0)
+    open_w = np.subtract(headroom_w, pool_w, dtype=np.float64)
+    np.maximum(open_w, 0.0, out=open_w)
     if firm_w.any() and (pool_w > 0).any():  # the pool is kept of what the firm parts leave
         firm_load_w = element_load_w(np.minimum(firm_w, lifted_w), parent, element, phase_share)
-        open_w = np.maximum(open_w, np.minimum(headroom_w, firm_load_w))
+        np.maximum(open_w, np.minimum(headroom_w, firm_load_w), out=open_w)
     regular = allocate(open_w, *grid, firm_w, lifted_w, workers=workers)
     lacking_w = np.fmax(granted_w - regular.allocated_w, 0.0)
     if not (lacking_w > 0).any():

@@ -1,6 +1,7 @@
 """What groups load the grid with, and where that is too much."""
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ampacity.allocation.forest import Bools, Floats, Ints, plant
 
@@ -15,10 +16,13 @@ def element_load_w(group_w: Floats, parent: Ints, element: Ints, phase_share: Fl
         parent: Index of the upstream element, -1 at a root, shape (E,).
         element: Index of the element behind which each group is connected, shape (G,).
         phase_share: How much of each watt loads each phase, shape (G, P).
+
+    What it gives is to be read only.
     """
     phases = phase_share.shape[1]
     if phases > 1 and (phase_share == phase_share[:, :1]).all():  # all load all phases alike: added up once
-        return np.repeat(element_load_w(group_w, parent, element, phase_share[:, :1]), phases, axis=1)
+        alike_w = element_load_w(group_w, parent, element, phase_share[:, :1])
+        return np.broadcast_to(alike_w, (len(alike_w), phases, group_w.shape[1]))
     forest, order = plant(np.asarray(parent, np.int64))
     position = np.empty_like(order)
     position[order] = np.arange(len(order))
@@ -34,6 +38,15 @@ def element_load_w(group_w: Floats, parent: Ints, element: Ints, phase_share: Fl
     result = np.empty_like(load_w)
     result[order] = load_w
     return result
+
+
+def overloaded(
+    group_w: Floats, headroom_w: NDArray[np.floating], parent: Ints, element: Ints, phase_share: Floats
+) -> Bools:
+    """Where what groups take is more than the headroom [W], shape (E, P, T)."""
+    load_w = element_load_w(group_w, parent, element, phase_share)
+    over: Bools = load_w > np.add(np.maximum(headroom_w, 0.0), TOLERANCE_W, dtype=np.float64)
+    return over
 
 
 def anywhere_upstream(flag: Bools, parent: Ints, element: Ints, phase_share: Floats) -> Bools:

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from ampacity.allocation.forest import Floats
+from ampacity.allocation.forest import Bools, Floats
 
 HOURS_PER_QUARTER = 0.25
 
@@ -38,8 +38,14 @@ def optimum(
     need_w = np.maximum(energy_need_wh, 0.0) / HOURS_PER_QUARTER
     level = _level(valley_w, capacity, np.minimum(need_w, capacity.sum(axis=1)))
     drawn_w: Floats = np.clip(level[:, None] - valley_w, 0.0, capacity)
-    full = need_w >= capacity.sum(axis=1)
-    return np.where(full[:, None], capacity, drawn_w)
+    return np.where(takes_all(capacity_w, energy_need_wh)[:, None], capacity, drawn_w)
+
+
+def takes_all(capacity_w: Floats, energy_need_wh: Floats) -> Bools:
+    """Groups that need all that they may use, and more, shape (G,)."""
+    all_w = np.maximum(capacity_w, 0.0).sum(axis=1)
+    needs_all: Bools = np.maximum(energy_need_wh, 0.0) / HOURS_PER_QUARTER >= all_w
+    return needs_all
 
 
 def _level(valley_w: Floats, capacity_w: Floats, need_w: Floats) -> Floats:

@@ -3,9 +3,10 @@
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ampacity.allocation.forest import Bools, Floats, Ints
-from ampacity.allocation.loading import TOLERANCE_W, anywhere_upstream, element_load_w
+from ampacity.allocation.loading import anywhere_upstream, overloaded
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,7 +23,7 @@ def smooth(
     new_w: Floats,
     previous_w: Floats,
     *,
-    headroom_w: Floats,
+    headroom_w: NDArray[np.floating],
     parent: Ints,
     element: Ints,
     phase_share: Floats,
@@ -30,6 +31,7 @@ def smooth(
     one_ampere_w: Floats,
     granted_w: Floats | None = None,
     firm_w: Floats | None = None,
+    falls: Bools | None = None,
     rules: Smoothing = Smoothing(),
 ) -> Floats:
     """The allocation to publish [W], shape (G, T): the previous one where it may stay, else the new one.
@@ -51,23 +53,31 @@ def smooth(
         one_ampere_w: What 1 A on all its phases is for each group, shape (G,) [W].
         granted_w: Totals granted on request that hold now [W], shape (G, T); NaN or 0 where there is none.
         firm_w: Firm parts, shape (G,) [W], which no cushion goes below.
+        falls: Which groups fall in any quarter, shape (G,), where these are not all of their quarters.
         rules: The numbers.
     """
     granted = np.zeros_like(new_w) if granted_w is None else np.nan_to_num(granted_w, nan=0.0)
     before = np.where(np.isnan(previous_w), new_w, previous_w)
     dead_band = np.maximum(rules.dead_band_fraction * before, one_ampere_w[:, None])
     limited = np.minimum(new_w, before + rules.rise_fraction * contracted_w[:, None])
-    calm = np.where(new_w - before < dead_band, before, limited)
-    falls = (new_w < before).any(axis=1, keepdims=True)
-    calm = np.where(falls, np.minimum(calm, _cushioned(new_w, firm_w, rules)), np.minimum(calm, new_w))
+    calm = np.minimum(np.where(new_w - before < dead_band, before, limited), new_w)
+    lower = np.flatnonzero(falling(new_w, previous_w) if falls is None else falls)
+    calm[lower] = np.minimum(calm[lower], _cushioned(new_w[lower], None if firm_w is None else firm_w[lower], rules))
     near = slice(0, rules.frozen_quarters)
     calm[:, near] = before[:, near]
     calm = np.maximum(calm, np.minimum(granted, new_w))
-    load_w = element_load_w(calm, parent, element, phase_share)
-    over = load_w > np.maximum(headroom_w, 0.0) + TOLERANCE_W
+    over = overloaded(calm, headroom_w, parent, element, phase_share)
+    if not over.any():
+        return calm
     unsafe = anywhere_upstream(over, parent, element, phase_share)
     smoothed: Floats = np.where(unsafe, np.minimum(calm, new_w), calm)
     return smoothed
+
+
+def falling(new_w: NDArray[np.floating], previous_w: Floats) -> Bools:
+    """Groups of which any block falls, shape (G,), by the new and the last published allocation, shape (G, T) [W]."""
+    falls: Bools = np.logical_or.reduce(new_w < previous_w, axis=1)
+    return falls
 
 
 def _cushioned(new_w: Floats, firm_w: Floats | None, rules: Smoothing) -> Floats:
@@ -79,7 +89,11 @@ def _cushioned(new_w: Floats, firm_w: Floats | None, rules: Smoothing) -> Floats
 
 
 def steady_wish(
-    new_w: Floats, previous_w: Floats, capacity_w: Floats, one_ampere_w: Floats, rules: Smoothing = Smoothing()
+    new_w: Floats,
+    previous_w: NDArray[np.floating],
+    capacity_w: Floats,
+    one_ampere_w: Floats,
+    rules: Smoothing = Smoothing(),
 ) -> Floats:
     """The preferred draw to publish [W], shape (G, T): a group's previous one as long as it says much the same.
 

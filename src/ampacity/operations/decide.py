@@ -1,6 +1,7 @@
 """From headroom to what every group may use: shares, fallbacks, optimum."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -10,21 +11,23 @@ from ampacity.allocation import (
     Allocation,
     Smoothing,
     allocate,
+    falling,
     hand_out_rest,
     optimum,
     share_with_grants,
-    smooth,
     steady_wish,
+    takes_all,
 )
 from ampacity.network import Direction, ForecastKind, Network
-from ampacity.operations.away import AWAY, beside, drawn_w, with_away
+from ampacity.operations.away import beside, drawn_w, with_away
+from ampacity.operations.steady import Side, one_ampere_w, said_before, steady
 from ampacity.ports import AwayGroups, CapacityTable, Floats, Held, Steps
 from ampacity.timegrid import QUARTERS_PER_DAY
 
 KIND_OF = {Direction.IMPORT: ForecastKind.CONSUMPTION, Direction.EXPORT: ForecastKind.GENERATION}
 FALLBACK_OF = {Direction.IMPORT: ForecastKind.FALLBACK_CONSUMPTION, Direction.EXPORT: ForecastKind.FALLBACK_GENERATION}
 WORKERS = 2
-CELLS_AT_ONCE = 500_000  # groups times quarters worked on at a time: a few tens of MB in float64
+CELLS_AT_ONCE = 160_000  # groups times quarters worked on at a time: some tens of MB in float64
 FIRM_CAP = -2  # in `bound_by`: the fallback is not above the firm part
 
 
@@ -101,113 +104,86 @@ def _runs(count: int, width: int) -> Iterator[slice]:
 def _shares(
     network: Network, outlook: Outlook, direction: Direction, held: Held, before: Before, drawn: Floats | None
 ) -> CapacityTable:
-    """The shares of one direction, steady, beside what those draw who are away; every quarter by itself."""
-    capacity_w = np.empty((len(network.groups), outlook.steps.count), np.float32)
-    bound_by = np.empty(capacity_w.shape, np.int32)
-    for some in _runs(outlook.steps.count, len(network.groups)):
+    """The shares of one direction, steady, beside what those draw who are away.
+
+    Every quarter is shared out by itself; how steady a group is depends on all of its quarters.
+    """
+    groups, count = len(network.groups), outlook.steps.count
+    side = Side.of(network, direction)
+    told_w = said_before(before.capacities.get(KIND_OF[direction]), outlook.steps, groups)
+    capacity_w, bound_by = np.empty((groups, count), np.float32), np.empty((groups, count), np.int32)
+    runs = list(_runs(count, groups))
+    falls: NDArray[np.bool_] = np.zeros((len(runs), groups), bool)
+
+    def open_during(some: slice) -> tuple[Outlook, Held]:
         theirs = Held(granted_w=held.granted_w[:, some], returned_w=held.returned_w[:, some])
-        frozen = max(0, before.rules.frozen_quarters - some.start)
-        told = replace(before, rules=replace(before.rules, frozen_quarters=frozen))
-        gone = None if drawn is None else drawn[:, some]
-        found = _shares_during(network, outlook.during(some), direction, theirs, told, gone)
-        capacity_w[:, some], bound_by[:, some] = found
+        part = outlook.during(some)
+        if drawn is None:
+            return part, theirs
+        room = part.headroom_w[direction], part.pool_w[direction]
+        left_w, pool_w, theirs = beside(network, *room, theirs, drawn[:, some])
+        return replace(part, headroom_w={direction: left_w}, pool_w={direction: pool_w}), theirs
+
+    def share_out(run: int) -> None:
+        some = runs[run]
+        part, theirs = open_during(some)
+        capacity_w[:, some], bound_by[:, some] = share(side, part, theirs)
+        if told_w is not None:
+            falls[run] = falling(capacity_w[:, some], side.previous_w(told_w[:, some], theirs))
+
+    def settle(run: int) -> None:
+        some = runs[run]
+        here_w = capacity_w[:, some]
+        if told_w is not None:
+            part, theirs = open_during(some)
+            rules = replace(before.rules, frozen_quarters=max(0, before.rules.frozen_quarters - some.start))
+            room_w, cap_w = part.headroom_w[direction], part.need_cap_w
+            here_w = whole_watts(
+                steady(side, room_w, theirs, here_w, told_w[:, some], np.logical_or.reduce(falls), cap_w, rules)
+            )
+        if drawn is not None:
+            room_w = outlook.headroom_w[direction][:, :, some]
+            all_w, bound_by[:, some] = with_away(network, direction, room_w, here_w, bound_by[:, some], drawn[:, some])
+            here_w = whole_watts(all_w)
+        capacity_w[:, some] = here_w
+
+    _each(share_out, len(runs))
+    _each(settle, len(runs))
     return CapacityTable(kind=KIND_OF[direction], steps=outlook.steps, capacity_w=capacity_w, bound_by=bound_by)
 
 
-def _shares_during(
-    network: Network, outlook: Outlook, direction: Direction, held: Held, before: Before, drawn: Floats | None
-) -> tuple[NDArray[np.float32], NDArray[np.int32]]:
-    theirs, open_to = held, outlook
-    if drawn is not None:
-        left_w, pool_w, theirs = beside(network, outlook.headroom_w[direction], outlook.pool_w[direction], held, drawn)
-        open_to = replace(outlook, headroom_w={direction: left_w}, pool_w={direction: pool_w})
-    capacity_w, bound_by = share(network, open_to, direction, theirs)
-    steady_w = _steady(network, open_to, direction, theirs, before, capacity_w)
-    if drawn is not None:
-        all_w, bound_by = with_away(network, direction, outlook.headroom_w[direction], steady_w, bound_by, drawn)
-        steady_w = whole_watts(all_w)
-    return steady_w, bound_by
+def _each(work: Callable[[int], None], runs: int) -> None:
+    """Some work on each run, side by side."""
+    with ThreadPoolExecutor(min(WORKERS, runs)) as pool:
+        list(pool.map(work, range(runs)))
 
 
-def _steady(
-    network: Network, outlook: Outlook, direction: Direction, held: Held, before: Before, capacity_w: Floats
-) -> NDArray[np.float32]:
-    """The new capacities, but what was said before where that may stay."""
-    previous_w = _said_before(before, KIND_OF[direction], outlook.steps, len(capacity_w))
-    if previous_w is None:
-        return whole_watts(capacity_w)
-    contract_w = network.contracted_w(direction).astype(np.float64)
-    most_w = np.fmin(contract_w[:, None], held.returned_w)
-    due_w = held.granted_w.astype(np.float64)
-    if direction is Direction.IMPORT and outlook.need_cap_w is not None:
-        due_w = np.fmax(due_w, np.where(np.isinf(outlook.need_cap_w), capacity_w, np.nan))  # it comes back at once
-    smoothed_w = smooth(
-        capacity_w.astype(np.float64),
-        np.minimum(previous_w, most_w),  # not known stays not known
-        headroom_w=outlook.headroom_w[direction].astype(np.float64),
-        parent=network.parent,
-        element=network.element,
-        phase_share=network.phase_share.astype(np.float64),
-        contracted_w=contract_w,
-        one_ampere_w=_one_ampere_w(network),
-        granted_w=due_w,
-        firm_w=network.firm_w(direction).astype(np.float64),
-        rules=before.rules,
-    )
-    return whole_watts(smoothed_w)
-
-
-def _said_before(before: Before, kind: ForecastKind, steps: Steps, groups: int) -> NDArray[np.float64] | None:
-    """What was said of these steps before, (G, T), NaN where nothing was; None: nothing that can be compared."""
-    told = before.capacities.get(kind)
-    if told is None or told.steps.quarters != steps.quarters:
-        return None
-    shift = steps.first - told.steps.first
-    previous_w = np.full((groups, steps.count), np.nan)
-    span = slice(max(shift, 0), shift + steps.count)
-    is_back = told.bound_by[:groups, span] == AWAY  # it has its share again at once
-    known = np.where(is_back, np.nan, told.capacity_w[:groups, span])
-    if shift >= 0:
-        previous_w[: len(known), : known.shape[1]] = known
-    return previous_w
-
-
-def _one_ampere_w(network: Network) -> NDArray[np.float64]:
-    """What 1 A on all its phases is for each group [W], (G,)."""
-    watts: NDArray[np.float64] = network.phase_voltage_v[network.element] * (network.phase_share > 0).sum(axis=1)
-    return watts
-
-
-def share(network: Network, outlook: Outlook, direction: Direction, held: Held) -> tuple[Floats, NDArray[np.int32]]:
+def share(side: Side, outlook: Outlook, held: Held) -> tuple[Floats, NDArray[np.int32]]:
     """Share headroom among the groups: firm parts, then the rest by contract, then running grants from the pool.
 
     Returns:
         Capacity [W] and the element that bound it, both (G, T).
     """
-    headroom_w = outlook.headroom_w[direction]
-    contract_w = network.contracted_w(direction)
-    quarters = headroom_w.shape[2]
-    firm_w = np.repeat(network.firm_w(direction)[:, None], quarters, axis=1)
-    cap_w = np.fmin(np.repeat(contract_w[:, None], quarters, axis=1), held.returned_w)
-    if direction is Direction.IMPORT and outlook.need_cap_w is not None:
+    network, headroom_w = side.network, outlook.headroom_w[side.direction]
+    cap_w = np.fmin(side.contract_w[:, None], held.returned_w)
+    if side.direction is Direction.IMPORT and outlook.need_cap_w is not None:
         cap_w = np.minimum(cap_w, outlook.need_cap_w)
     found = share_with_grants(
-        np.asarray(headroom_w, np.float64),
-        np.asarray(outlook.pool_w[direction], np.float64),
+        headroom_w,
+        outlook.pool_w[side.direction],
         network.parent,
         network.element,
         np.asarray(network.phase_share, np.float64),
-        np.asarray(contract_w, np.float64),
-        np.minimum(firm_w, cap_w).astype(np.float64),
-        cap_w.astype(np.float64),
+        side.contract_w,
+        np.minimum(side.firm_w[:, None], cap_w),
+        cap_w,
         held.granted_w.astype(np.float64),
-        workers=WORKERS,
     )
     whole_w = whole_watts(found.allocated_w)
     if outlook.hand_out_rest:
         most_w = np.fmax(cap_w, held.granted_w).astype(np.float64)
-        whole_w = _with_rest(network, outlook, direction, whole_w, found.allocated_w, most_w)
-    return whole_w, found.bound_by.astype(np.int32)
+        whole_w = _with_rest(network, outlook, side.direction, whole_w, found.allocated_w, most_w)
+    return whole_w, found.bound_by
 
 
 def _with_rest(
@@ -248,17 +224,19 @@ def _fill(network: Network, headroom_w: Floats, weight: Floats, floor_w: Floats,
 
 def _optimum(network: Network, outlook: Outlook, consumption: CapacityTable, before: Before) -> CapacityTable:
     """The expected energy of a day, where it makes the element's load flattest, inside the capacity."""
-    load_w = outlook.median_w.sum(axis=1)
     days = consumption.steps.count * consumption.steps.quarters / QUARTERS_PER_DAY
-    one_ampere_w = _one_ampere_w(network)
-    previous_w = _said_before(before, ForecastKind.OPTIMUM, consumption.steps, len(network.groups))
+    ampere_w = one_ampere_w(network)
+    told_w = said_before(before.capacities.get(ForecastKind.OPTIMUM), consumption.steps, len(network.groups))
     capacity_w = np.empty(consumption.capacity_w.shape, np.float32)
     for some in _runs(len(network.groups), 4 * consumption.steps.count):
         most_w = consumption.capacity_w[some].astype(float)
         need_wh = (outlook.need_wh[some] * days).astype(float)
-        wish_w = optimum(most_w, need_wh, load_w[network.element[some]].astype(float))
-        if previous_w is not None:
-            wish_w = steady_wish(wish_w, previous_w[some], most_w, one_ampere_w[some], before.rules)
+        wish_w = most_w.copy()  # of those who need all that they may use
+        rest = np.flatnonzero(~takes_all(most_w, need_wh))
+        load_w = outlook.median_w[network.element[some][rest]].sum(axis=1).astype(float)
+        wish_w[rest] = optimum(most_w[rest], need_wh[rest], load_w)
+        if told_w is not None:
+            wish_w = steady_wish(wish_w, told_w[some], most_w, ampere_w[some], before.rules)
         capacity_w[some] = whole_watts(wish_w)
     return replace(consumption, kind=ForecastKind.OPTIMUM, capacity_w=capacity_w)
 
