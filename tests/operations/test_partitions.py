@@ -165,6 +165,7 @@ async def test_what_a_cycle_and_the_console_look_up_is_in_few_partitions(pool):
         "newest_allocation_blocks": (NOW, None, None, None, None),
         "capacities_since": (NOW, "CONSUMPTION", [0], [1], None, None),
         "newest_headroom_blocks": (NOW, "import", None, None),
+        "newest_headroom_decision": (NOW,),
         "newest_fallback_headroom": (NOW, "fallback_import"),
         "fallback_made_at": (NOW,),
         "claimed_messages": (waiting,),
@@ -235,7 +236,7 @@ async def test_what_was_decided_before_the_migration_stays_as_it_was(server_dsn,
         before = await figures(connection)
         chain = await connection.fetch("select * from decision_chain order by seq")
 
-        assert await migrate(connection) == ["0712_decisions_in_partitions"]
+        assert (await migrate(connection))[0] == "0712_decisions_in_partitions"
 
         assert await figures(connection) == before
         assert await connection.fetch("select * from decision_chain order by seq") == chain

@@ -13,7 +13,7 @@ from ampacity.app.memory import give_back
 from ampacity.app.session import Store
 from ampacity.app.settings import Settings
 from ampacity.errors import AmpacityError, Conflict, NotReady
-from ampacity.operations.adjust import decide_waiting
+from ampacity.operations.adjust import decide_round
 from ampacity.operations.cycle import run_cycle
 from ampacity.operations.learn import learn
 from ampacity.operations.prepare_bases import prepare_bases
@@ -23,6 +23,7 @@ from ampacity.timegrid import QUARTER, floor_quarter
 
 _LOG = logging.getLogger(__name__)
 _TRY_AGAIN_S = 1.0
+_GATHER_S, _GATHER_AT_MOST_S = 0.1, 0.3  # requests gather between decisions, as long as these take
 _FOLLOW_EVERY_S = 2.0  # what becomes of decided requests is told that late at most
 
 
@@ -94,12 +95,17 @@ class Schedule:
                 _LOG.exception("learning failed")
 
     async def run_decisions(self) -> None:
-        """Decide on requests: when somebody asks here, and now and then for those who asked another server."""
+        """Decide on requests: when somebody asks here, and now and then for those who asked another server.
+
+        A request that comes alone is decided at once; where they come one after the other they gather meanwhile.
+        """
         followed = -math.inf
         while True:
             self.asked.clear()
+            begun, decided = time.monotonic(), 0
             try:
-                if await self._decide_requests():
+                decided = await self._decide_requests()
+                if decided:
                     self.wake_sender()
                 if time.monotonic() >= followed + _FOLLOW_EVERY_S:
                     await self.store.requests.follow(self.clock())
@@ -109,6 +115,9 @@ class Schedule:
             except Exception:  # noqa: BLE001
                 # A supervisor: the database restarts, say; what waits is decided at the next look.
                 _LOG.exception("deciding on requests failed")
+            if decided:
+                await asyncio.sleep(min(max(_GATHER_S, time.monotonic() - begun), _GATHER_AT_MOST_S))
+                continue
             try:
                 await asyncio.wait_for(self.asked.wait(), _TRY_AGAIN_S)
             except TimeoutError:
@@ -116,7 +125,7 @@ class Schedule:
 
     async def _decide_requests(self) -> int:
         rules = self.settings.negotiation
-        return await decide_waiting(self.clock(), grid=self.store.grid, requests=self.store.requests, rules=rules)
+        return await decide_round(self.clock(), grid=self.store.grid, requests=self.store.requests, rules=rules)
 
     async def _cycle(self, slot: datetime) -> CycleRecord | None:
         """Decide a slot, or see that another server does; None: its time ran out."""

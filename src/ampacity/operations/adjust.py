@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
+from typing import TypeAlias
 
 import numpy as np
 
@@ -34,6 +35,8 @@ from ampacity.ports import (
 )
 from ampacity.timegrid import moment_of
 
+_Tree: TypeAlias = tuple[int, ForecastKind]  # its root, and what is asked for there
+
 
 async def decide_waiting(
     now: datetime, *, grid: GridStore, requests: RequestStore, rules: NegotiationSettings | None = None
@@ -45,22 +48,38 @@ async def decide_waiting(
     on top of the one before.  What comes before the first cycle waits for it: OSCP answers a
     request with a forecast, and there is none yet.
     """
-    rules = rules or NegotiationSettings()
     decided = 0
-    while count := await _decide_tree(now, grid, requests, rules):
+    while count := await decide_round(now, grid=grid, requests=requests, rules=rules):
         decided += count
     return decided
 
 
-async def _decide_tree(now: datetime, grid: GridStore, requests: RequestStore, rules: NegotiationSettings) -> int:
-    """Decide on what is due in one tree where nobody else decides; gives how many, 0: there is none."""
+async def decide_round(
+    now: datetime, *, grid: GridStore, requests: RequestStore, rules: NegotiationSettings | None = None
+) -> int:
+    """Decide at most once in each tree, on the first request of each group; gives how many were decided.
+
+    Who comes back for more rounds lets requests gather: many in one decision take little more than one does.
+    """
+    rules, seen, decided = rules or NegotiationSettings(), set[_Tree](), 0
+    while count := await _decide_tree(now, grid, requests, rules, seen):
+        decided += count
+    return decided
+
+
+async def _decide_tree(
+    now: datetime, grid: GridStore, requests: RequestStore, rules: NegotiationSettings, seen: set[_Tree]
+) -> int:
+    """Decide on what is due in a tree not seen yet where nobody else decides; gives how many, 0: there is none."""
     async with requests.gate() as gate:
         waiting = await gate.waiting_groups()
         if not waiting:
             return 0
         version, network = await grid.version(), await grid.network()
         root_of = network.root[network.element]
-        for root, kind in dict.fromkeys((int(root_of[group_no]), kind) for group_no, kind in waiting):
+        trees = dict.fromkeys((int(root_of[group_no]), kind) for group_no, kind in waiting)
+        for root, kind in [tree for tree in trees if tree not in seen]:
+            seen.add((root, kind))
             if not await gate.lock_tree(root):
                 continue
             tree = TreeGate.of(gate, network, root)

@@ -1,6 +1,9 @@
 """Headroom that holds now: of the newest cycle or emergency."""
 
+from collections import OrderedDict
+from dataclasses import dataclass, field
 from datetime import datetime
+from typing import TypeAlias
 
 import numpy as np
 
@@ -12,12 +15,20 @@ from ampacity.store.sql import sql
 from ampacity.timegrid import Window
 
 _FLOAT = np.dtype("<f4")
+LARGEST_MIB = 512.0  # of all that is kept; beyond that goes what was not asked for the longest
+
+_Key: TypeAlias = tuple[str, bytes]
 
 
 async def read_headroom(
     connection: Reader, direction: str, made_before: datetime, elements: Ints | None = None
 ) -> tuple[Window, Floats] | None:
     """Headroom [W], (E, 3, S), in one direction, import or export, of all elements or of these, which ascend."""
+    found = await _read(connection, direction, made_before, elements)
+    return None if found is None else (found.window, found.headroom_w)
+
+
+async def _read(connection: Reader, direction: str, made_before: datetime, elements: Ints | None) -> "_Kept | None":
     of = (None, None) if elements is None else as_runs(elements)
     rows = await connection.fetch(sql("newest_headroom_blocks"), made_before, direction, *of)
     if not rows:
@@ -28,4 +39,39 @@ async def read_headroom(
     for row in rows:
         into, taken = rows_taken(numbers, row["first_no"], row["subjects"])
         headroom_w[into] = np.frombuffer(row["headroom_w"], _FLOAT).reshape(-1, PHASES, window.count)[taken]
-    return window, headroom_w
+    return _Kept(decision_id=rows[0]["decision_id"], window=window, headroom_w=headroom_w)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Kept:
+    """What a decision, which never changes, says of the headroom of some elements."""
+
+    decision_id: int
+    window: Window
+    headroom_w: Floats
+
+
+@dataclass
+class KeptRooms:
+    """Headroom that was read before: who decides request after request reads it once after each cycle."""
+
+    largest_mib: float = LARGEST_MIB
+    _kept: "OrderedDict[_Key, _Kept]" = field(default_factory=OrderedDict)
+
+    async def read(
+        self, connection: Reader, direction: str, made_before: datetime, elements: Ints
+    ) -> tuple[Window, Floats] | None:
+        """As `read_headroom` of these elements; nobody may change it."""
+        key = direction, np.asarray(elements, np.int64).tobytes()
+        known = self._kept.pop(key, None)
+        if known is not None:
+            newest = await connection.fetchval(sql("newest_headroom_decision"), made_before)
+            known = known if newest == known.decision_id else None
+        if known is None:
+            known = await _read(connection, direction, made_before, elements)
+        if known is None:
+            return None
+        self._kept[key] = known
+        while len(self._kept) > 1 and sum(k.headroom_w.nbytes for k in self._kept.values()) > self.largest_mib * 2**20:
+            self._kept.popitem(last=False)
+        return known.window, known.headroom_w

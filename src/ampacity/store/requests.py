@@ -24,7 +24,7 @@ from ampacity.ports import (
     WaitingRequest,
 )
 from ampacity.store.decisions import PostgresDecision, join_capacities, open_decision
-from ampacity.store.headroom import read_headroom
+from ampacity.store.headroom import KeptRooms, read_headroom
 from ampacity.store.kept_tables import KeptTables
 from ampacity.store.pool import Connection, Pool
 from ampacity.store.sql import sql
@@ -44,6 +44,7 @@ class PostgresRequests:
     def __init__(self, pool: Pool) -> None:
         self._pool = pool
         self._tables = KeptTables()
+        self._rooms = KeptRooms()
 
     async def held(self, kind: ForecastKind, groups: int, window: Window, without: Collection[int] = ()) -> Held:
         rows = await self._pool.fetch(
@@ -119,7 +120,7 @@ class PostgresRequests:
     async def gate(self, *, alone: bool = False) -> AsyncIterator["PostgresGate"]:
         async with self._pool.acquire() as connection, connection.transaction():
             await connection.execute(sql("lock_negotiation" if alone else "share_negotiation"))
-            yield PostgresGate(connection, self._tables)
+            yield PostgresGate(connection, self._tables, self._rooms)
 
 
 def lay_outcomes(rows: Sequence[asyncpg.Record], groups: int, window: Window) -> Held:
@@ -167,9 +168,10 @@ def _consent(row: asyncpg.Record) -> Consent | None:
 class PostgresGate:
     """An open gate on one connection."""
 
-    def __init__(self, connection: Connection, tables: KeptTables) -> None:
+    def __init__(self, connection: Connection, tables: KeptTables, rooms: KeptRooms) -> None:
         self._connection = connection
         self._tables = tables
+        self._rooms = rooms
 
     async def lock_tree(self, root_no: int) -> bool:
         locked: bool = await self._connection.fetchval(sql("lock_tree"), root_no)
@@ -196,7 +198,9 @@ class PostgresGate:
     async def headroom(
         self, direction: Direction, made_before: datetime, elements: Ints | None = None
     ) -> tuple[Window, Floats] | None:
-        return await read_headroom(self._connection, direction.value, made_before, elements)
+        if elements is None:
+            return await read_headroom(self._connection, direction.value, made_before)
+        return await self._rooms.read(self._connection, direction.value, made_before, elements)
 
     async def fallback_headroom(self, direction: Direction, made_before: datetime) -> tuple[Steps, Floats] | None:
         rows = await self._connection.fetch(sql("newest_fallback_headroom"), made_before, f"fallback_{direction.value}")
@@ -260,14 +264,14 @@ class PostgresRequestDecision(PostgresDecision):
     async def reserve(
         self, direction: Direction, quarters: Ints, room_w: Floats, given_w: Floats, at: datetime, elements: Ints
     ) -> None:
-        element, phase, step = np.nonzero(np.abs(given_w) > _LEAST_W)
+        element, step = np.nonzero((np.abs(given_w) > _LEAST_W).any(axis=1))
         if element.size == 0:
             return
+        figures = [values_w[element, phase, step].tolist() for values_w in (room_w, given_w) for phase in range(PHASES)]
         try:
             await self._connection.execute(
-                sql("reserve_capacity"), at, direction.value, elements[element].tolist(), (phase + 1).tolist(),
-                quarters[step].tolist(), room_w[element, phase, step].astype(float).tolist(),
-                given_w[element, phase, step].astype(float).tolist(),
+                sql("reserve_capacity"), at, direction.value, elements[element].tolist(), quarters[step].tolist(),
+                *figures,
             )  # fmt: skip
         except asyncpg.CheckViolationError as exceeded:
             raise Conflict("grants would exceed headroom: it was given to others meanwhile") from exceeded

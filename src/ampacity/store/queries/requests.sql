@@ -146,10 +146,19 @@ left join (
 ) on true
 order by h.seq, a.first_no;
 
+-- name: newest_headroom_decision
+-- Whose headroom holds at $1: that of the newest cycle, emergency or override at once, by the chain, as capacities are.
+select d.decision_id
+from decision d
+join decision_chain c using (decision_id)
+where d.kind in ('cycle', 'emergency', 'override') and d.made_at <= $1
+order by c.seq desc
+limit 1;
+
 -- name: newest_headroom_blocks
 -- Headroom of the newest cycle, emergency or override at once made at or before $1: newest by the chain, as capacities
 -- are; only blocks that hold elements of the runs [$3, $4) where these are given.
-select h.direction, h.first_no, h.subjects, h.first_quarter, h.steps, h.headroom_w
+select h.decision_id, h.direction, h.first_no, h.subjects, h.first_quarter, h.steps, h.headroom_w
 from headroom_block h
 where h.direction = $2
     and h.decision_id = (
@@ -211,9 +220,11 @@ where e.step in ('granted', 'partly', 'refused', 'returned')
 order by r.group_no, e.event_no desc;
 
 -- name: reserve_capacity
--- Add what a decision gives and takes to the ledger of the headroom that holds at $1.
-insert into capacity_ledger as l (base_decision_id, direction, element_no, phase, quarter, room_w, given_w)
-select base.decision_id, $2, n.element_no, n.phase, n.quarter, n.room_w, n.given_w
+-- Add what a decision gives and takes to the ledger of the headroom that holds at $1: three phases of each element's
+-- quarter.  What room there was is told when something is given for the first time.
+insert into capacity_ledger as l (base_decision_id, direction, element_no, quarter, room_w, given_w)
+select base.decision_id, $2, n.element_no, n.quarter, array[n.room_1_w, n.room_2_w, n.room_3_w],
+    array[n.given_1_w, n.given_2_w, n.given_3_w]
 from (
     select d.decision_id
     from decision d
@@ -222,11 +233,19 @@ from (
     order by c.seq desc
     limit 1
 ) as base,
-    unnest($3::int[], $4::smallint[], $5::int[], $6::double precision[], $7::double precision[])
-        as n (element_no, phase, quarter, room_w, given_w)
-order by n.element_no, n.phase, n.quarter
-on conflict (base_decision_id, direction, element_no, phase, quarter) do update
-set given_w = l.given_w + excluded.given_w;
+    unnest(
+        $3::int[], $4::int[], $5::double precision[], $6::double precision[], $7::double precision[],
+        $8::double precision[], $9::double precision[], $10::double precision[]
+    ) as n (element_no, quarter, room_1_w, room_2_w, room_3_w, given_1_w, given_2_w, given_3_w)
+order by n.element_no, n.quarter
+on conflict (base_decision_id, direction, element_no, quarter) do update
+set given_w = array[
+        l.given_w[1] + excluded.given_w[1], l.given_w[2] + excluded.given_w[2], l.given_w[3] + excluded.given_w[3]
+    ],
+    room_w = array[
+        coalesce(l.room_w[1], excluded.room_w[1]), coalesce(l.room_w[2], excluded.room_w[2]),
+        coalesce(l.room_w[3], excluded.room_w[3])
+    ];
 
 -- name: clear_ledger
 -- The guard of headroom that is replaced; facts are in the decisions.
