@@ -184,6 +184,35 @@ async def test_a_dead_servers_messages_are_sent_by_another(pool):
     assert len(fp.got) == 5
 
 
+async def test_what_was_written_for_a_provider_goes_to_no_other_when_the_group_changes_hands(pool):
+    await add_grid(pool, {"g1": "old", "g2": "new"}, unit="W")
+    async with sink(pool, "old") as old, sink(pool, "new") as new:
+        await decide(pool, [[1.0], [2.0]], kinds=["CONSUMPTION"])
+        await pool.execute(
+            "insert into contract (group_no, version, provider_no, element_no, phases, contracted_import_w,"
+            " firm_import_w, contracted_export_w, firm_export_w, unit)"
+            " select c.group_no, 2, n.provider_no, c.element_no, c.phases, c.contracted_import_w, c.firm_import_w,"
+            " c.contracted_export_w, c.firm_export_w, c.unit from contract c join provider n on n.provider_id = 'new'"
+            " where c.group_no = (select group_no from capacity_group where group_id = 'g1')"
+        )
+        async with world(pool):
+            await all_gone(pool)
+
+    assert [b["group_id"] for b, _ in old.got] == ["g1"]
+    assert [b["group_id"] for b, _ in new.got] == ["g2"]
+
+
+async def test_what_comes_for_a_provider_while_it_is_sent_to_is_sent_soon(pool):
+    """One answer after the other of a group, each found as soon as the one before is gone."""
+    await add_grid(pool, {"g1": "fp"}, unit="W")
+    async with sink(pool, "fp") as fp, world(pool):
+        for n in range(8):
+            await decide(pool, [[float(n)]], kinds=["CONSUMPTION"], correlation_id=f"ask {n}")
+        await until(lambda: len(fp.got) == 8, within_s=5.0)
+
+    assert fp.first_values() == [float(n) for n in range(8)]
+
+
 async def test_who_wants_changes_only_gets_changes_only(pool):
     await add_grid(pool, {"g1": "fp"}, unit="W")
     async with sink(pool, "fp", profile={"changes_only": True}) as fp, world(pool):

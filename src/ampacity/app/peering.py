@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -33,7 +34,7 @@ from ampacity.store.segments import SegmentStore
 from ampacity.store.usage import UsageStore
 
 _LOG = logging.getLogger(__name__)
-_LOOK_EVERY_S = 1.0
+_LOOK_EVERY_S, _LOOK_AT_MOST_EVERY_S = 1.0, 0.1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -149,7 +150,9 @@ async def look_for_ever(peering: Peering) -> None:
     try:
         while True:
             peering.woken.clear()
+            again_at = time.monotonic() + _LOOK_AT_MOST_EVERY_S
             await _guarded(_look(peering, spawn))
+            await asyncio.sleep(max(0.0, again_at - time.monotonic()))  # what comes meanwhile goes together
             try:
                 await asyncio.wait_for(peering.woken.wait(), _LOOK_EVERY_S)
             except TimeoutError:
@@ -169,7 +172,13 @@ async def _look(peering: Peering, spawn: Callable[[Coroutine[Any, Any, None]], N
     for peer in await mark_silent(desk):
         _LOG.warning("%s has fallen silent", peer.provider_id)
     for provider_no in await peering.sender.ready():
-        spawn(peering.sender.send(provider_no))
+        spawn(_send(peering, provider_no))
+
+
+async def _send(peering: Peering, provider_no: int) -> None:
+    """Send to a provider; what came for it meanwhile is looked for at once."""
+    if await peering.sender.send(provider_no):
+        peering.woken.set()
 
 
 async def _step(peering: Peering, peer: Peer) -> None:

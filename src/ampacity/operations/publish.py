@@ -4,13 +4,17 @@ import asyncio
 import secrets
 import time
 from collections import deque
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from uuid import UUID, uuid4
 
 from ampacity.operations.desk import Desk, address_of, backoff_s
-from ampacity.peers.types import Address, Delivery, OutboundForecast, Outcome
+from ampacity.operations.together import Together
+from ampacity.peers.types import Address, Delivery, OutboundForecast, Outcome, Peer
 
 _FIRST_S, _LONGEST_S = 2.0, 300.0
+_FEW = 32  # messages that are claimed for many providers together; who has more is seen to by itself
+_GATHER_S = 0.02  # what was sent to several is marked together
 _LOOK_OVER_EVERY_S = 2.0  # for what is superseded meanwhile
 
 
@@ -27,46 +31,66 @@ class Sender:
     owner: UUID = field(default_factory=uuid4)
     sent: int = 0
     _busy: set[int] = field(default_factory=set)
+    _taken: dict[int, tuple[Peer, list[OutboundForecast]]] = field(default_factory=dict)  # with what was claimed
     _rests: dict[int, tuple[int, float]] = field(default_factory=dict)  # provider → failures in a row, until
+    _marking: Together[Sequence[int], None] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._marking = Together(self._mark, gather_s=_GATHER_S)
 
     async def ready(self) -> list[int]:
-        """Providers that something waits for, that are not being sent to and that did not just fail: now taken on."""
-        waiting = await self.desk.outbox.waiting()
-        taken = [no for no in waiting if no not in self._busy and not self._rests_now(no)]
-        self._busy.update(taken)
-        return taken
+        """Providers that something waits for, that are not being sent to and that did not just fail: now taken on.
 
-    async def send(self, provider_no: int) -> None:
-        """Send a provider that was taken on all that waits for it."""
+        The first few messages of each are claimed for all of them together.
+        """
+        waiting = await self.desk.outbox.waiting()
+        idle = [no for no in waiting if no not in self._busy and not self._rests_now(no)]
+        if not idle:
+            return []
+        few = await self.desk.outbox.claim_few(idle, self.owner, each=_FEW, lease_s=self.lease_s)
+        peers = await self.desk.peers.peers_of(list(few)) if few else {}
+        self._taken.update({no: (peers[no], claimed) for no, claimed in few.items()})
+        self._busy.update(few)
+        return list(few)
+
+    async def send(self, provider_no: int) -> bool:
+        """Send a provider that was taken on all that waits for it; gives whether it was reached.
+
+        Where few messages wait, what comes after them is found at the next look.
+        """
         try:
-            await self.send_to(provider_no)
+            peer, claimed = self._taken.pop(provider_no)
+            return await self._send_to(peer, claimed)
         finally:
             self._busy.discard(provider_no)
 
     def _rests_now(self, provider_no: int) -> bool:
         return self._rests.get(provider_no, (0, 0.0))[1] > time.monotonic()
 
-    async def send_to(self, provider_no: int) -> None:
-        """Send a provider all that waits for it, or stop at the first sign that it cannot be reached."""
-        peer = await self.desk.peers.peer(provider_no)
-        if peer is None or peer.base_url is None:
-            return
-        address = address_of(self.desk, peer)
-        reached, look_over_at = True, 0.0
-        while reached:
+    async def _send_to(self, peer: Peer, claimed: list[OutboundForecast]) -> bool:
+        """Send a provider what was claimed and all behind it, or stop at the first sign that it cannot be reached."""
+        provider_no, address = peer.provider_no, address_of(self.desk, peer)
+        look_over_at = time.monotonic() + _LOOK_OVER_EVERY_S
+        while claimed:
+            if not await self._send_all(provider_no, address, claimed):
+                failures = self._rests.get(provider_no, (0, 0.0))[0] + 1
+                self._rests[provider_no] = (failures, time.monotonic() + _wait_s(failures))
+                return False
+            if len(claimed) < _FEW:
+                return True
             supersede = time.monotonic() >= look_over_at
             if supersede:
                 look_over_at = time.monotonic() + _LOOK_OVER_EVERY_S
             claimed = await self.desk.outbox.claim(
                 provider_no, self.owner, limit=self.batch, lease_s=self.lease_s, supersede=supersede
             )
-            if not claimed:
-                return
-            reached = await self._send_all(address, claimed)
-        failures = self._rests.get(provider_no, (0, 0.0))[0] + 1
-        self._rests[provider_no] = (failures, time.monotonic() + _wait_s(failures))
+        return True
 
-    async def _send_all(self, address: Address, claimed: list[OutboundForecast]) -> bool:
+    async def _mark(self, sent: Sequence[Sequence[int]]) -> list[None]:
+        await self.desk.outbox.sent(self.owner, [message_id for each in sent for message_id in each])
+        return [None] * len(sent)
+
+    async def _send_all(self, provider_no: int, address: Address, claimed: list[OutboundForecast]) -> bool:
         """Send a batch over a few connections; what is not tried before the lease ends goes back."""
         last_start = time.monotonic() + 0.9 * self.lease_s - self.send_timeout_s
         todo = deque(claimed)
@@ -89,9 +113,9 @@ class Sender:
 
         await asyncio.gather(*(work() for _ in range(min(self.sends_per_peer, len(claimed)))))
         if done:
-            await self.desk.outbox.sent(self.owner, done)
+            await self._marking.ask(done)
             self.sent += len(done)
-            self._rests.pop(claimed[0].group.provider_no, None)
+            self._rests.pop(provider_no, None)
         if back:
             await self.desk.outbox.release(self.owner, back)
         return reached

@@ -65,6 +65,8 @@ class Peers(Protocol):
 
     async def peer(self, provider_no: int) -> Peer | None: ...
 
+    async def peers_of(self, provider_nos: Sequence[int]) -> dict[int, Peer]: ...
+
     async def peers(self) -> list[Peer]: ...
 
     async def enrol(self, provider_id: str, at: datetime) -> Peer:
@@ -143,6 +145,11 @@ class Outbox(Protocol):
     ) -> list[OutboundForecast]:
         """Take the first due messages of a provider, in order per (group, kind); before that, older unsent ones
         are superseded, which looks at all that waits."""
+
+    async def claim_few(
+        self, provider_nos: Sequence[int], owner: UUID, *, each: int, lease_s: float
+    ) -> dict[int, list[OutboundForecast]]:
+        """Take the first due messages of several connected providers, so many of each, as `claim` does; by provider."""
 
     async def sent(self, owner: UUID, message_ids: Sequence[int]) -> None: ...
 

@@ -9,6 +9,7 @@ import numpy as np
 
 from ampacity.network.types import ForecastKind, PowerUnit
 from ampacity.peers.types import Connection, Figures, OutboundForecast
+from ampacity.store.pool import Connection as PostgresConnection
 from ampacity.store.pool import Pool
 from ampacity.store.sql import sql
 
@@ -31,8 +32,20 @@ class OutboxStore:
                 if supersede:
                     await connection.execute(sql("supersede_older_messages"), provider_no)
                 taken = await connection.fetch(sql("claim_messages"), provider_no, owner, limit, lease_s)
-            rows = await connection.fetch(sql("claimed_messages"), [row["message_id"] for row in taken])
-        return [_outbound(row) for row in rows]
+            return [_outbound(row) for row in await _claimed(connection, taken)]
+
+    async def claim_few(
+        self, provider_nos: Sequence[int], owner: UUID, *, each: int, lease_s: float
+    ) -> dict[int, list[OutboundForecast]]:
+        async with self._pool.acquire() as connection:
+            async with connection.transaction():
+                await connection.execute(sql("claim_lightly"))
+                await connection.execute(sql("supersede_older_messages_of"), list(provider_nos))
+                taken = await connection.fetch(sql("claim_few_messages"), list(provider_nos), owner, each, lease_s)
+            claimed: dict[int, list[OutboundForecast]] = {}
+            for row in await _claimed(connection, taken):
+                claimed.setdefault(row["sent_to"], []).append(_outbound(row))
+            return claimed
 
     async def sent(self, owner: UUID, message_ids: Sequence[int]) -> None:
         await self._pool.execute(sql("mark_sent"), owner, list(message_ids))
@@ -58,6 +71,14 @@ class OutboxStore:
             await connection.execute(sql("lock_negotiation"))  # a decision that is being written is waited for
             done: str = await connection.execute(sql("enqueue_newest_forecasts"), provider_no)
         return int(done.rsplit(" ", 1)[-1])
+
+
+async def _claimed(connection: PostgresConnection, taken: Sequence[asyncpg.Record]) -> list[asyncpg.Record]:
+    """The messages that were taken, in the order in which they were written."""
+    if not taken:
+        return []
+    rows: list[asyncpg.Record] = await connection.fetch(sql("claimed_messages"), [row["message_id"] for row in taken])
+    return rows
 
 
 def connection_of(row: "asyncpg.Record | dict[str, Any]") -> Connection:

@@ -39,6 +39,10 @@ class PeerStore:
         row = await self._pool.fetchrow(sql("peer_of_provider"), provider_no)
         return None if row is None else _peer(row)
 
+    async def peers_of(self, provider_nos: Sequence[int]) -> dict[int, Peer]:
+        rows = await self._pool.fetch(sql("peers_of_providers"), list(provider_nos))
+        return {row["provider_no"]: _peer(row) for row in rows}
+
     async def peers(self) -> list[Peer]:
         return [_peer(row) for row in await self._pool.fetch(sql("all_peers"))]
 

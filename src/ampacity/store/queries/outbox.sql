@@ -24,6 +24,8 @@ where o.provider_no = $1 and o.sent_at is null and o.superseded_at is null and o
 -- name: claim_messages
 -- The first waiting message of each (group, kind) that is due and in nobody's hands; a message whose
 -- predecessor is under way or put off waits for it, so that the order holds.
+-- Whether it still waits is asked so that it is looked up by its number: of what waits there may be much, and in an index
+-- of that a number is found by reading all of it.
 with first as materialized (
     select distinct on (w.group_no, w.kind) w.message_id, w.due_at, w.lease_until
     from outbound_forecast w
@@ -34,7 +36,7 @@ with first as materialized (
     from first f
     join outbound_forecast o using (message_id)
     where f.due_at <= now() and coalesce(f.lease_until, '-infinity') <= now()
-        and o.sent_at is null and o.superseded_at is null and o.dead_at is null  -- nor since, by another server
+        and coalesce(o.sent_at, o.superseded_at, o.dead_at) is null  -- nor since, by another server
         and o.due_at <= now() and coalesce(o.lease_until, '-infinity') <= now()
         and exists (select from peer p where p.provider_no = $1 and p.state = 'connected')
     order by o.due_at, o.message_id
@@ -47,9 +49,58 @@ from taken
 where o.message_id = taken.message_id
 returning o.message_id;
 
+-- name: supersede_older_messages_of
+-- The same of several providers; what another server has in its hands just now is left to it, as nobody waits here for
+-- one row while holding another.
+with older as (
+    select o.message_id
+    from outbound_forecast o
+    where o.provider_no = any ($1::int[]) and o.sent_at is null and o.superseded_at is null and o.dead_at is null
+        and o.correlation_id is null and coalesce(o.lease_until, '-infinity') <= now()
+        and exists (
+            select from outbound_forecast n
+            where n.group_no = o.group_no and n.kind = o.kind and n.message_id > o.message_id and n.dead_at is null
+        )
+    for update of o skip locked
+)
+update outbound_forecast o
+set superseded_at = now()
+from older
+where o.message_id = older.message_id;
+
+-- name: claim_few_messages
+-- As `claim_messages`, the first $3 of each of several providers.
+with first as materialized (
+    select distinct on (w.provider_no, w.group_no, w.kind) w.provider_no, w.message_id, w.due_at, w.lease_until
+    from outbound_forecast w
+    where w.provider_no = any ($1::int[]) and w.sent_at is null and w.superseded_at is null and w.dead_at is null
+    order by w.provider_no, w.group_no, w.kind, w.message_id
+), few as materialized (
+    select f.message_id
+    from (
+        select message_id, row_number() over (partition by provider_no order by due_at, message_id) as place
+        from first
+        where due_at <= now() and coalesce(lease_until, '-infinity') <= now()
+    ) as f
+    where f.place <= $3
+), taken as (
+    select o.message_id
+    from few f
+    join outbound_forecast o using (message_id)
+    where coalesce(o.sent_at, o.superseded_at, o.dead_at) is null
+        and o.due_at <= now() and coalesce(o.lease_until, '-infinity') <= now()
+        and exists (select from peer p where p.provider_no = o.provider_no and p.state = 'connected')
+    for update of o skip locked
+)
+update outbound_forecast o
+set leased_by = $2, lease_until = now() + make_interval(secs => $4), attempts = attempts + 1
+from taken
+where o.message_id = taken.message_id
+returning o.message_id;
+
 -- name: claimed_messages
 -- The claimed messages with their figures and what the wire needs to know of the group.
-select o.message_id, o.kind, o.request_id, o.correlation_id, o.attempts, b.first_quarter, b.step_quarters,
+select o.message_id, o.provider_no as sent_to, o.kind, o.request_id, o.correlation_id, o.attempts, b.first_quarter, b.step_quarters,
     substring(b.capacity_w from (o.group_no - b.first_no) * b.steps * 4 + 1 for b.steps * 4) as capacity_w,
     g.group_no, g.group_id, c.provider_no, c.unit, c.phases, c.contracted_import_w, c.contracted_export_w,
     e.nominal_voltage_v,

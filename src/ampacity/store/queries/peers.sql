@@ -12,6 +12,12 @@ from peer p
 join provider v using (provider_no)
 where p.provider_no = $1;
 
+-- name: peers_of_providers
+select p.*, v.provider_id
+from peer p
+join provider v using (provider_no)
+where p.provider_no = any ($1::int[]);
+
 -- name: peer_of_provider_locked
 select p.*, v.provider_id
 from peer p
