@@ -176,7 +176,7 @@ async def test_a_dead_servers_messages_are_sent_by_another(pool):
     async with sink(pool, "fp") as fp:
         await decide(pool, [[1.0]])
         dead = build_peering(pool, settings(), public_url="http://x", clock=lambda: NOW)
-        taken = await dead.desk.outbox.claim(0, dead.sender.owner, limit=100, lease_s=1.0)
+        _, taken = await dead.desk.outbox.claim(0, dead.sender.owner, behind=-1, limit=100, lease_s=1.0)
         async with world(pool):
             await all_gone(pool)
 
@@ -211,6 +211,31 @@ async def test_what_comes_for_a_provider_while_it_is_sent_to_is_sent_soon(pool):
         await until(lambda: len(fp.got) == 8, within_s=5.0)
 
     assert fp.first_values() == [float(n) for n in range(8)]
+
+
+async def test_an_answer_overtakes_what_waits_for_other_groups_and_nothing_of_its_own(pool):
+    groups = [f"g{n}" for n in range(100)]
+    await add_grid(pool, dict.fromkeys(groups, "fp"), unit="W")
+    async with sink(pool, "fp", *[Answer(delay_s=0.25)] * 200) as fp, world(pool) as here:
+        here.peering.sender.batch = 20
+        await decide(pool, np.full((100, 1), 1.0), kinds=["CONSUMPTION"])
+        await until(lambda: len(fp.got) > 32)  # those claimed first have gone, the next ones are under way
+        asked = await decide(pool, np.full((100, 1), 2.0), kinds=["CONSUMPTION"], send=False)
+        await pool.execute(
+            "insert into outbound_forecast (decision_id, kind, provider_no, group_no, correlation_id)"
+            " select $1, 'CONSUMPTION', provider_no, group_no, 'ask' from current_contract"
+            " where group_no = any ($2::int[])",
+            asked, [0, 99],
+        )  # fmt: skip
+        await all_gone(pool)
+
+    told = [(body["group_id"], headers.get("x-correlation-id")) for body, headers in fp.got]
+    values = dict(zip(told, fp.first_values(), strict=True))
+    assert len(told) == 101
+    assert [answers for group, answers in told if group == "g0"] == [None, "ask"]
+    assert [answers for group, answers in told if group == "g99"] == ["ask"]  # which says all there is to say
+    assert values["g0", "ask"] == values["g99", "ask"] == 2.0
+    assert max(told.index(("g0", "ask")), told.index(("g99", "ask"))) < 80
 
 
 async def test_who_wants_changes_only_gets_changes_only(pool):
@@ -256,7 +281,7 @@ async def test_what_waits_is_claimed_soon_where_nothing_waited_when_the_table_wa
     await pool.execute("analyze outbound_forecast")
     await pool.execute("update outbound_forecast set sent_at = null")
     explained = await pool.fetchval(
-        "explain (analyze, buffers, format json)\n" + sql("claim_messages"), 0, UUID(int=1), 1024, 60.0,
+        "explain (analyze, buffers, format json)\n" + sql("claim_messages"), 0, -1, 0, UUID(int=1), 60.0,
     )  # fmt: skip
     plan = json.loads(explained)[0]["Plan"]
 

@@ -171,13 +171,16 @@ async def _look(peering: Peering, spawn: Callable[[Coroutine[Any, Any, None]], N
         spawn(beat(desk, peer))
     for peer in await mark_silent(desk):
         _LOG.warning("%s has fallen silent", peer.provider_id)
-    for provider_no in await peering.sender.ready():
-        spawn(_send(peering, provider_no))
+    sender = peering.sender
+    for provider_no in await sender.ready_answers():
+        spawn(_send(peering, sender.send_answers(provider_no)))
+    for provider_no in await sender.ready():
+        spawn(_send(peering, sender.send(provider_no)))
 
 
-async def _send(peering: Peering, provider_no: int) -> None:
+async def _send(peering: Peering, sending: Coroutine[Any, Any, bool]) -> None:
     """Send to a provider; what came for it meanwhile is looked for at once."""
-    if await peering.sender.send(provider_no):
+    if await sending:
         peering.woken.set()
 
 

@@ -15,7 +15,6 @@ from ampacity.peers.types import Address, Delivery, OutboundForecast, Outcome, P
 _FIRST_S, _LONGEST_S = 2.0, 300.0
 _FEW = 32  # messages that are claimed for many providers together; who has more is seen to by itself
 _GATHER_S = 0.02  # what was sent to several is marked together
-_LOOK_OVER_EVERY_S = 2.0  # for what is superseded meanwhile
 
 
 @dataclass(slots=True)
@@ -28,10 +27,13 @@ class Sender:
     lease_s: float = 60.0
     send_timeout_s: float = 20.0
     batch: int = 1024
+    answers_at_once: int = 4  # to a peer, beside what else it is sent
     owner: UUID = field(default_factory=uuid4)
     sent: int = 0
     _busy: set[int] = field(default_factory=set)
     _taken: dict[int, tuple[Peer, list[OutboundForecast]]] = field(default_factory=dict)  # with what was claimed
+    _answers: dict[int, tuple[Peer, list[OutboundForecast]]] = field(default_factory=dict)  # likewise
+    _answered: set[int] = field(default_factory=set)  # who is sent answers beside what else it is being sent
     _rests: dict[int, tuple[int, float]] = field(default_factory=dict)  # provider → failures in a row, until
     _marking: Together[Sequence[int], None] = field(init=False)
 
@@ -64,33 +66,53 @@ class Sender:
         finally:
             self._busy.discard(provider_no)
 
+    async def ready_answers(self) -> list[int]:
+        """Providers that are being sent much, and that an answer to a request waits for: it does not wait behind it."""
+        busy = [no for no in self._busy if no not in self._answered and not self._rests_now(no)]
+        if not busy:
+            return []
+        few = await self.desk.outbox.claim_answers(busy, self.owner, each=_FEW, lease_s=self.lease_s)
+        peers = await self.desk.peers.peers_of(list(few)) if few else {}
+        self._answers.update({no: (peers[no], claimed) for no, claimed in few.items()})
+        self._answered.update(few)
+        return list(few)
+
+    async def send_answers(self, provider_no: int) -> bool:
+        """Send a provider the answers that were taken on; gives whether it was reached."""
+        try:
+            peer, claimed = self._answers.pop(provider_no)
+            return await self._send_all(provider_no, address_of(self.desk, peer), claimed, self.answers_at_once)
+        finally:
+            self._answered.discard(provider_no)
+
     def _rests_now(self, provider_no: int) -> bool:
         return self._rests.get(provider_no, (0, 0.0))[1] > time.monotonic()
 
     async def _send_to(self, peer: Peer, claimed: list[OutboundForecast]) -> bool:
-        """Send a provider what was claimed and all behind it, or stop at the first sign that it cannot be reached."""
+        """Send a provider what was claimed, then page by page, or stop at the first sign that it cannot be reached."""
         provider_no, address = peer.provider_no, address_of(self.desk, peer)
-        look_over_at = time.monotonic() + _LOOK_OVER_EVERY_S
-        while claimed:
-            if not await self._send_all(provider_no, address, claimed):
+        is_more, last = len(claimed) >= _FEW, -1
+        while True:
+            if claimed and not await self._send_all(provider_no, address, claimed, self.sends_per_peer):
                 failures = self._rests.get(provider_no, (0, 0.0))[0] + 1
                 self._rests[provider_no] = (failures, time.monotonic() + _wait_s(failures))
                 return False
-            if len(claimed) < _FEW:
+            if not is_more:
                 return True
-            supersede = time.monotonic() >= look_over_at
-            if supersede:
-                look_over_at = time.monotonic() + _LOOK_OVER_EVERY_S
-            claimed = await self.desk.outbox.claim(
-                provider_no, self.owner, limit=self.batch, lease_s=self.lease_s, supersede=supersede
+            found, claimed = await self.desk.outbox.claim(
+                provider_no, self.owner, behind=last, limit=self.batch, lease_s=self.lease_s
             )
-        return True
+            if found is None:
+                return True
+            last = found
 
     async def _mark(self, sent: Sequence[Sequence[int]]) -> list[None]:
         await self.desk.outbox.sent(self.owner, [message_id for each in sent for message_id in each])
         return [None] * len(sent)
 
-    async def _send_all(self, provider_no: int, address: Address, claimed: list[OutboundForecast]) -> bool:
+    async def _send_all(
+        self, provider_no: int, address: Address, claimed: list[OutboundForecast], at_once: int
+    ) -> bool:
         """Send a batch over a few connections; what is not tried before the lease ends goes back."""
         last_start = time.monotonic() + 0.9 * self.lease_s - self.send_timeout_s
         todo = deque(claimed)
@@ -111,7 +133,7 @@ class Sender:
                 else:
                     reached = reached and delivered.reached
 
-        await asyncio.gather(*(work() for _ in range(min(self.sends_per_peer, len(claimed)))))
+        await asyncio.gather(*(work() for _ in range(min(at_once, len(claimed)))))
         if done:
             await self._marking.ask(done)
             self.sent += len(done)

@@ -141,15 +141,23 @@ class Outbox(Protocol):
         """Connected providers that have something due."""
 
     async def claim(
-        self, provider_no: int, owner: UUID, *, limit: int, lease_s: float, supersede: bool = True
-    ) -> list[OutboundForecast]:
-        """Take the first due messages of a provider, in order per (group, kind); before that, older unsent ones
-        are superseded, which looks at all that waits."""
+        self, provider_no: int, owner: UUID, *, behind: int, limit: int, lease_s: float
+    ) -> tuple[int | None, list[OutboundForecast]]:
+        """Take the due messages of a provider's groups behind one, page by page, in order per (group, kind).
+
+        Of some `limit` messages that wait; older unsent ones among them are superseded before.  Gives the last group
+        of the page, None where nothing waits behind.
+        """
 
     async def claim_few(
         self, provider_nos: Sequence[int], owner: UUID, *, each: int, lease_s: float
     ) -> dict[int, list[OutboundForecast]]:
         """Take the first due messages of several connected providers, so many of each, as `claim` does; by provider."""
+
+    async def claim_answers(
+        self, provider_nos: Sequence[int], owner: UUID, *, each: int, lease_s: float
+    ) -> dict[int, list[OutboundForecast]]:
+        """The same of answers to requests alone, whatever else waits for these providers."""
 
     async def sent(self, owner: UUID, message_ids: Sequence[int]) -> None: ...
 

@@ -24,24 +24,40 @@ class OutboxStore:
         return [row["provider_no"] for row in await self._pool.fetch(sql("providers_with_due_messages"))]
 
     async def claim(
-        self, provider_no: int, owner: UUID, *, limit: int, lease_s: float, supersede: bool = True
-    ) -> list[OutboundForecast]:
+        self, provider_no: int, owner: UUID, *, behind: int, limit: int, lease_s: float
+    ) -> tuple[int | None, list[OutboundForecast]]:
         async with self._pool.acquire() as connection:
             async with connection.transaction():
                 await connection.execute(sql("claim_lightly"))
-                if supersede:
-                    await connection.execute(sql("supersede_older_messages"), provider_no)
-                taken = await connection.fetch(sql("claim_messages"), provider_no, owner, limit, lease_s)
-            return [_outbound(row) for row in await _claimed(connection, taken)]
+                last = await connection.fetchval(sql("page_of_waiting"), provider_no, behind, limit)
+                if last is None:
+                    return None, []
+                await connection.execute(sql("supersede_older_messages"), provider_no, behind, last)
+                taken = await connection.fetch(sql("claim_messages"), provider_no, behind, last, owner, lease_s)
+            return last, [_outbound(row) for row in await _claimed(connection, taken)]
 
     async def claim_few(
         self, provider_nos: Sequence[int], owner: UUID, *, each: int, lease_s: float
     ) -> dict[int, list[OutboundForecast]]:
+        steps = "supersede_older_messages_of", "claim_few_messages"
+        return await self._claimed_of(steps, provider_nos, owner, each, lease_s)
+
+    async def claim_answers(
+        self, provider_nos: Sequence[int], owner: UUID, *, each: int, lease_s: float
+    ) -> dict[int, list[OutboundForecast]]:
+        steps = "supersede_before_answers", "claim_answers"
+        return await self._claimed_of(steps, provider_nos, owner, each, lease_s)
+
+    async def _claimed_of(
+        self, steps: tuple[str, str], provider_nos: Sequence[int], owner: UUID, each: int, lease_s: float
+    ) -> dict[int, list[OutboundForecast]]:
+        """What the second statement claims after the first one has superseded, by provider."""
+        supersede, claim = map(sql, steps)
         async with self._pool.acquire() as connection:
             async with connection.transaction():
                 await connection.execute(sql("claim_lightly"))
-                await connection.execute(sql("supersede_older_messages_of"), list(provider_nos))
-                taken = await connection.fetch(sql("claim_few_messages"), list(provider_nos), owner, each, lease_s)
+                await connection.execute(supersede, list(provider_nos))
+                taken = await connection.fetch(claim, list(provider_nos), owner, each, lease_s)
             claimed: dict[int, list[OutboundForecast]] = {}
             for row in await _claimed(connection, taken):
                 claimed.setdefault(row["sent_to"], []).append(_outbound(row))

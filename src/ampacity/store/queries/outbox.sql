@@ -10,11 +10,24 @@ where o.sent_at is null and o.superseded_at is null and o.dead_at is null
 -- A lease need not be on the disk before what it covers is sent: where the database dies it is claimed again.
 set local synchronous_commit = off;
 
+-- name: page_of_waiting
+-- The last group of a page of what waits for a provider, behind a group: so much is looked at for a claim, not all.
+select max(p.group_no)
+from (
+    select w.group_no
+    from outbound_forecast w
+    where w.provider_no = $1 and w.group_no > $2
+        and w.sent_at is null and w.superseded_at is null and w.dead_at is null
+    order by w.group_no, w.kind, w.message_id
+    limit $3
+) as p;
+
 -- name: supersede_older_messages
 -- A newer forecast of the same group and kind makes an unsent older one pointless, unless that one answers a request.
 update outbound_forecast o
 set superseded_at = now()
-where o.provider_no = $1 and o.sent_at is null and o.superseded_at is null and o.dead_at is null
+where o.provider_no = $1 and o.group_no > $2 and o.group_no <= $3
+    and o.sent_at is null and o.superseded_at is null and o.dead_at is null
     and o.correlation_id is null and coalesce(o.lease_until, '-infinity') <= now()
     and exists (
         select from outbound_forecast n
@@ -22,14 +35,15 @@ where o.provider_no = $1 and o.sent_at is null and o.superseded_at is null and o
     );
 
 -- name: claim_messages
--- The first waiting message of each (group, kind) that is due and in nobody's hands; a message whose
+-- The first waiting message of each (group, kind) of a page that is due and in nobody's hands; a message whose
 -- predecessor is under way or put off waits for it, so that the order holds.
 -- Whether it still waits is asked so that it is looked up by its number: of what waits there may be much, and in an index
 -- of that a number is found by reading all of it.
 with first as materialized (
     select distinct on (w.group_no, w.kind) w.message_id, w.due_at, w.lease_until
     from outbound_forecast w
-    where w.provider_no = $1 and w.sent_at is null and w.superseded_at is null and w.dead_at is null
+    where w.provider_no = $1 and w.group_no > $2 and w.group_no <= $3
+        and w.sent_at is null and w.superseded_at is null and w.dead_at is null
     order by w.group_no, w.kind, w.message_id
 ), taken as (
     select o.message_id
@@ -39,8 +53,54 @@ with first as materialized (
         and coalesce(o.sent_at, o.superseded_at, o.dead_at) is null  -- nor since, by another server
         and o.due_at <= now() and coalesce(o.lease_until, '-infinity') <= now()
         and exists (select from peer p where p.provider_no = $1 and p.state = 'connected')
-    order by o.due_at, o.message_id
-    limit $3
+    for update of o skip locked
+)
+update outbound_forecast o
+set leased_by = $4, lease_until = now() + make_interval(secs => $5), attempts = attempts + 1
+from taken
+where o.message_id = taken.message_id
+returning o.message_id;
+
+-- name: supersede_before_answers
+-- What waits before an answer to a request, of its group and kind, is pointless unless it is one itself.
+with older as (
+    select o.message_id
+    from outbound_forecast a
+    join outbound_forecast o using (provider_no, group_no, kind)
+    where a.provider_no = any ($1::int[]) and a.correlation_id is not null
+        and a.sent_at is null and a.superseded_at is null and a.dead_at is null
+        and o.message_id < a.message_id and o.correlation_id is null
+        and o.sent_at is null and o.superseded_at is null and o.dead_at is null
+        and coalesce(o.lease_until, '-infinity') <= now()
+    for update of o skip locked
+)
+update outbound_forecast o
+set superseded_at = now()
+from older
+where o.message_id = older.message_id;
+
+-- name: claim_answers
+-- As `claim_messages`, the first $3 answers to requests of each of several providers, whatever else waits for them.
+with first as materialized (
+    select a.message_id, row_number() over (partition by a.provider_no order by a.message_id) as place
+    from outbound_forecast a
+    where a.provider_no = any ($1::int[]) and a.correlation_id is not null
+        and a.sent_at is null and a.superseded_at is null and a.dead_at is null
+        and a.due_at <= now() and coalesce(a.lease_until, '-infinity') <= now()
+        and not exists (
+            select from outbound_forecast b
+            where b.provider_no = a.provider_no and b.group_no = a.group_no and b.kind = a.kind
+                and b.message_id < a.message_id
+                and b.sent_at is null and b.superseded_at is null and b.dead_at is null
+        )
+), taken as (
+    select o.message_id
+    from first f
+    join outbound_forecast o using (message_id)
+    where f.place <= $3
+        and coalesce(o.sent_at, o.superseded_at, o.dead_at) is null
+        and o.due_at <= now() and coalesce(o.lease_until, '-infinity') <= now()
+        and exists (select from peer p where p.provider_no = o.provider_no and p.state = 'connected')
     for update of o skip locked
 )
 update outbound_forecast o
