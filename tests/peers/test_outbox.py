@@ -214,28 +214,28 @@ async def test_what_comes_for_a_provider_while_it_is_sent_to_is_sent_soon(pool):
 
 
 async def test_an_answer_overtakes_what_waits_for_other_groups_and_nothing_of_its_own(pool):
-    groups = [f"g{n}" for n in range(100)]
+    groups = [f"g{n}" for n in range(200)]
     await add_grid(pool, dict.fromkeys(groups, "fp"), unit="W")
-    async with sink(pool, "fp", *[Answer(delay_s=0.25)] * 200) as fp, world(pool) as here:
+    async with sink(pool, "fp", *[Answer(delay_s=0.15)] * 300) as fp, world(pool) as here:
         here.peering.sender.batch = 20
-        await decide(pool, np.full((100, 1), 1.0), kinds=["CONSUMPTION"])
-        await until(lambda: len(fp.got) > 32)  # those claimed first have gone, the next ones are under way
-        asked = await decide(pool, np.full((100, 1), 2.0), kinds=["CONSUMPTION"], send=False)
+        await decide(pool, np.full((200, 1), 1.0), kinds=["CONSUMPTION"])
+        await until(lambda: len(fp.got) > 20)  # the first page has gone, the next one is under way
+        asked = await decide(pool, np.full((200, 1), 2.0), kinds=["CONSUMPTION"], send=False)
         await pool.execute(
             "insert into outbound_forecast (decision_id, kind, provider_no, group_no, correlation_id)"
             " select $1, 'CONSUMPTION', provider_no, group_no, 'ask' from current_contract"
             " where group_no = any ($2::int[])",
-            asked, [0, 99],
+            asked, [0, 199],
         )  # fmt: skip
         await all_gone(pool)
 
     told = [(body["group_id"], headers.get("x-correlation-id")) for body, headers in fp.got]
     values = dict(zip(told, fp.first_values(), strict=True))
-    assert len(told) == 101
+    assert len(told) == 201
     assert [answers for group, answers in told if group == "g0"] == [None, "ask"]
-    assert [answers for group, answers in told if group == "g99"] == ["ask"]  # which says all there is to say
-    assert values["g0", "ask"] == values["g99", "ask"] == 2.0
-    assert max(told.index(("g0", "ask")), told.index(("g99", "ask"))) < 80
+    assert [answers for group, answers in told if group == "g199"] == ["ask"]  # which says all there is to say
+    assert values["g0", "ask"] == values["g199", "ask"] == 2.0
+    assert max(told.index(("g0", "ask")), told.index(("g199", "ask"))) < 100
 
 
 async def test_who_wants_changes_only_gets_changes_only(pool):

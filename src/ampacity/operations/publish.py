@@ -13,7 +13,7 @@ from ampacity.operations.together import Together
 from ampacity.peers.types import Address, Delivery, OutboundForecast, Outcome, Peer
 
 _FIRST_S, _LONGEST_S = 2.0, 300.0
-_FEW = 32  # messages that are claimed for many providers together; who has more is seen to by itself
+_FEW = 128  # messages that are claimed for many providers together; who has more is seen to by itself
 _GATHER_S = 0.02  # what was sent to several is marked together
 
 
@@ -31,7 +31,7 @@ class Sender:
     owner: UUID = field(default_factory=uuid4)
     sent: int = 0
     _busy: set[int] = field(default_factory=set)
-    _taken: dict[int, tuple[Peer, list[OutboundForecast]]] = field(default_factory=dict)  # with what was claimed
+    _taken: dict[int, tuple[Peer, list[OutboundForecast] | None]] = field(default_factory=dict)  # with what was claimed
     _answers: dict[int, tuple[Peer, list[OutboundForecast]]] = field(default_factory=dict)  # likewise
     _answered: set[int] = field(default_factory=set)  # who is sent answers beside what else it is being sent
     _rests: dict[int, tuple[int, float]] = field(default_factory=dict)  # provider → failures in a row, until
@@ -43,17 +43,18 @@ class Sender:
     async def ready(self) -> list[int]:
         """Providers that something waits for, that are not being sent to and that did not just fail: now taken on.
 
-        The first few messages of each are claimed for all of them together.
+        Where few messages wait they are claimed for all providers together.
         """
-        waiting = await self.desk.outbox.waiting()
-        idle = [no for no in waiting if no not in self._busy and not self._rests_now(no)]
-        if not idle:
-            return []
-        few = await self.desk.outbox.claim_few(idle, self.owner, each=_FEW, lease_s=self.lease_s)
-        peers = await self.desk.peers.peers_of(list(few)) if few else {}
-        self._taken.update({no: (peers[no], claimed) for no, claimed in few.items()})
-        self._busy.update(few)
-        return list(few)
+        waiting = await self.desk.outbox.waiting(_FEW)
+        idle = {no: many for no, many in waiting.items() if no not in self._busy and not self._rests_now(no)}
+        with_few = [no for no, many in idle.items() if not many]
+        taken: dict[int, list[OutboundForecast] | None] = {no: None for no, many in idle.items() if many}
+        if with_few:
+            taken |= await self.desk.outbox.claim_few(with_few, self.owner, each=_FEW, lease_s=self.lease_s)
+        peers = await self.desk.peers.peers_of(list(taken)) if taken else {}
+        self._taken.update({no: (peers[no], claimed) for no, claimed in taken.items()})
+        self._busy.update(taken)
+        return list(taken)
 
     async def send(self, provider_no: int) -> bool:
         """Send a provider that was taken on all that waits for it; gives whether it was reached.
@@ -88,23 +89,28 @@ class Sender:
     def _rests_now(self, provider_no: int) -> bool:
         return self._rests.get(provider_no, (0, 0.0))[1] > time.monotonic()
 
-    async def _send_to(self, peer: Peer, claimed: list[OutboundForecast]) -> bool:
-        """Send a provider what was claimed, then page by page, or stop at the first sign that it cannot be reached."""
-        provider_no, address = peer.provider_no, address_of(self.desk, peer)
-        is_more, last = len(claimed) >= _FEW, -1
+    async def _send_to(self, peer: Peer, claimed: list[OutboundForecast] | None) -> bool:
+        """Send a provider the few messages claimed, or page by page; stop as soon as it cannot be reached."""
+        if claimed is not None:
+            return await self._send_or_rest(peer, claimed)
+        last = -1
         while True:
-            if claimed and not await self._send_all(provider_no, address, claimed, self.sends_per_peer):
-                failures = self._rests.get(provider_no, (0, 0.0))[0] + 1
-                self._rests[provider_no] = (failures, time.monotonic() + _wait_s(failures))
-                return False
-            if not is_more:
-                return True
             found, claimed = await self.desk.outbox.claim(
-                provider_no, self.owner, behind=last, limit=self.batch, lease_s=self.lease_s
+                peer.provider_no, self.owner, behind=last, limit=self.batch, lease_s=self.lease_s
             )
             if found is None:
                 return True
+            if not await self._send_or_rest(peer, claimed):
+                return False
             last = found
+
+    async def _send_or_rest(self, peer: Peer, claimed: list[OutboundForecast]) -> bool:
+        provider_no = peer.provider_no
+        reached = await self._send_all(provider_no, address_of(self.desk, peer), claimed, self.sends_per_peer)
+        if not reached:
+            failures = self._rests.get(provider_no, (0, 0.0))[0] + 1
+            self._rests[provider_no] = (failures, time.monotonic() + _wait_s(failures))
+        return reached
 
     async def _mark(self, sent: Sequence[Sequence[int]]) -> list[None]:
         await self.desk.outbox.sent(self.owner, [message_id for each in sent for message_id in each])

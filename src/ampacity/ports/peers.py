@@ -137,8 +137,8 @@ class Counterpart(Protocol):
 class Outbox(Protocol):
     """Forecasts that wait to be sent.  Its leases run on the database's own clock."""
 
-    async def waiting(self) -> list[int]:
-        """Connected providers that have something due."""
+    async def waiting(self, few: int) -> dict[int, bool]:
+        """Connected providers that have something due, and whether that is more than a few."""
 
     async def claim(
         self, provider_no: int, owner: UUID, *, behind: int, limit: int, lease_s: float

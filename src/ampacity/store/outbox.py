@@ -20,8 +20,9 @@ class OutboxStore:
     def __init__(self, pool: Pool) -> None:
         self._pool = pool
 
-    async def waiting(self) -> list[int]:
-        return [row["provider_no"] for row in await self._pool.fetch(sql("providers_with_due_messages"))]
+    async def waiting(self, few: int) -> dict[int, bool]:
+        rows = await self._pool.fetch(sql("providers_with_due_messages"), few)
+        return {row["provider_no"]: row["are_many"] for row in rows}
 
     async def claim(
         self, provider_no: int, owner: UUID, *, behind: int, limit: int, lease_s: float

@@ -1,10 +1,17 @@
 -- name: providers_with_due_messages
-select distinct o.provider_no
-from outbound_forecast o
-join peer p using (provider_no)
-where o.sent_at is null and o.superseded_at is null and o.dead_at is null
-    and o.due_at <= now() and coalesce(o.lease_until, '-infinity') <= now()
-    and p.state = 'connected';
+-- Connected providers that something is due for, and whether that is more than $1 messages: no more are counted.
+select p.provider_no, d.messages > $1 as are_many
+from peer p
+cross join lateral (
+    select count(*) as messages
+    from (
+        select from outbound_forecast o
+        where o.provider_no = p.provider_no and o.sent_at is null and o.superseded_at is null and o.dead_at is null
+            and o.due_at <= now() and coalesce(o.lease_until, '-infinity') <= now()
+        limit $1::int + 1
+    ) as due
+) as d
+where p.state = 'connected' and d.messages > 0;
 
 -- name: claim_lightly
 -- A lease need not be on the disk before what it covers is sent: where the database dies it is claimed again.
