@@ -10,12 +10,13 @@ import pytest
 
 from ampacity.errors import Conflict, NotReady
 from ampacity.forecasting import ForecastSettings
-from ampacity.network import ForecastKind
+from ampacity.network import Direction, ForecastKind
 from ampacity.operations.cycle import CyclePorts, run_cycle
 from ampacity.operations.forecast_plan import is_fit_day
 from ampacity.operations.learn import learn
 from ampacity.operations.settings import CycleSettings
 from ampacity.operations.take_in import take_in
+from ampacity.ports import Steps
 from ampacity.store.postgres import PostgresCycles, PostgresGrid
 from ampacity.store.requests import PostgresRequests
 from ampacity.store.usage import UsageStore
@@ -102,6 +103,27 @@ async def test_who_was_overtaken_writes_nothing(pool, given):
             await writer.finish({}, {})
 
     assert await pool.fetchval("select count(*) from decision") == 0
+
+
+async def test_parts_of_a_decision_that_are_written_side_by_side_all_arrive(pool, given):
+    on, holder, steps = ports(pool), uuid4(), Steps(first=0, count=4)
+    await take_in(given, grid=on.grid, now=AT)
+    assert await on.cycles.claim_cycle(AT, holder, timedelta(minutes=1))
+    room_w = {
+        d: np.random.default_rng(i).uniform(0, 9e3, (3, 3, 4)).astype(np.float32) for i, d in enumerate(Direction)
+    }
+    found_w = {name: np.zeros((3, 3, 4), np.float32) for d in Direction for name in (d.value, f"pool_{d.value}")}
+
+    async with on.cycles.decide_cycle(AT, holder, AT, {}) as writer:
+        await asyncio.gather(
+            *(writer.headroom(d, steps, room_w[d]) for d in Direction),
+            *(writer.pool(d, steps, room_w[d] / 2) for d in Direction),
+        )
+        await asyncio.gather(*(writer.read_headroom(name, np.arange(3), into) for name, into in found_w.items()))
+
+    for d in Direction:
+        np.testing.assert_array_equal(found_w[d.value], room_w[d])
+        np.testing.assert_array_equal(found_w[f"pool_{d.value}"], room_w[d] / 2)
 
 
 async def test_a_failed_cycle_leaves_nothing_and_can_be_tried_again(pool, given):

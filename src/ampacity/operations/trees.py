@@ -7,7 +7,7 @@ the result is that of deciding all at once behind the closed gate.
 
 import asyncio
 from collections import deque
-from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -134,7 +134,7 @@ class TreeDecider:
         self, plan: Plan, batches: Sequence[Batch], writer: DecisionWriter, stages: Stages, known: Known, engine: Engine
     ) -> None:
         self._plan, self._batches, self._writer, self._stages, self._engine = plan, batches, writer, stages, engine
-        self._writing = asyncio.Lock()  # a decision is written by one at a time
+        self._writing = asyncio.Semaphore(2)  # the one is packed while the other is written
         self._known = known
         self._under_way: asyncio.Task[None] | None = None  # the shares of a batch
         self._written: asyncio.Task[None] | None = None  # and the writing of the one before
@@ -157,10 +157,14 @@ class TreeDecider:
 
     async def keep(self, block: BlockForecast, levels: Sequence[float]) -> None:
         """Write the forecast of a block, beside what is calculated meanwhile."""
-        writing = self._in_turn(self._writer.forecast, block.elements.start, block.forecast, levels)
-        self._keeping.append(asyncio.create_task(writing))
+        self._later(self._writer.forecast, block.elements.start, block.forecast, levels)
         while len(self._keeping) > BLOCKS_WAITING:
             await self._keeping.popleft()
+
+    def _later(self, write: Callable[..., Awaitable[None]], *what: object, **how: object) -> asyncio.Task[None]:
+        task = asyncio.create_task(self._in_turn(write, *what, **how))
+        self._keeping.append(task)
+        return task
 
     async def _in_turn(self, write: Callable[..., Awaitable[None]], *what: object, **how: object) -> None:
         async with self._writing:
@@ -201,26 +205,27 @@ class TreeDecider:
             await self._written
         self._written = asyncio.create_task(self._write(batch, None if again else outlook, decided))
 
-    async def _write_headroom(self, batch: Batch, outlook: Outlook) -> None:
+    def _write_headroom(self, batch: Batch, outlook: Outlook) -> Iterator[asyncio.Task[None]]:
         writer, elements = self._writer, batch.elements
         for direction, headroom_w in outlook.headroom_w.items():
-            await self._in_turn(writer.headroom, direction, outlook.steps, headroom_w, elements=elements)
-            await self._in_turn(writer.pool, direction, outlook.steps, outlook.pool_w[direction], elements=elements)
+            yield self._later(writer.headroom, direction, outlook.steps, headroom_w, elements=elements)
+            yield self._later(writer.pool, direction, outlook.steps, outlook.pool_w[direction], elements=elements)
         for direction, headroom_w in outlook.fallback_headroom_w.items():
             steps = outlook.fallback_steps
-            await self._in_turn(writer.headroom, direction, steps, headroom_w, elements=elements, fallback=True)
+            yield self._later(writer.headroom, direction, steps, headroom_w, elements=elements, fallback=True)
 
     async def _write(self, batch: Batch, outlook: Outlook | None, decided: Decided) -> None:
         """Write what was decided of a batch, and the outlook that is not written yet."""
-        if outlook is not None:
-            await self._write_headroom(batch, outlook)
+        writing = [] if outlook is None else list(self._write_headroom(batch, outlook))
         before = self._known.of(batch).told
         for table in decided.tables:
-            await self._in_turn(self._writer.capacities, table, batch.groups)
+            writing.append(self._later(self._writer.capacities, table, batch.groups))
             self._changes.note(table, before.get(table.kind), batch.groups)
         consumption = decided.table(ForecastKind.CONSUMPTION)
         assert consumption is not None
         self._allocated_w[batch.group_rows] = consumption.capacity_w[:, 0]
+        for each in writing:
+            await each
 
     async def close(
         self, gathered: Gathered, cycles: CycleStore, requests: RequestStore, peers: ConnectedPeers

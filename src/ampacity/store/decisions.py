@@ -19,7 +19,7 @@ from ampacity.ports import NOTHING_TOLD, AwayGroups, CapacityTable, Floats, Grid
 from ampacity.store.block_digests import as_reals, digest
 from ampacity.store.marked_quarters import packed_quarters
 from ampacity.store.numbers import rows_taken
-from ampacity.store.pool import Connection
+from ampacity.store.pool import Connection, InTurn
 from ampacity.store.sql import sql
 
 _FLOAT = np.dtype("<f4")
@@ -48,7 +48,7 @@ class PostgresDecision:
     """Writes one decision inside an open transaction."""
 
     def __init__(self, connection: Connection, decision_id: int, owners: dict[int, int]) -> None:
-        self._connection = connection
+        self._connection = InTurn(connection)
         self.owners = owners
         self.decision_id = decision_id
         self.summary: JsonObject = {}
@@ -60,7 +60,7 @@ class PostgresDecision:
 
     async def forecast(self, first_no: int, forecast: LoadForecast, levels: Sequence[float]) -> None:
         record = await _packed(forecast.load_w.size, _forecast_record, self.decision_id, first_no, forecast, levels)
-        await self._connection.copy_records_to_table("forecast_block", records=[record], columns=FORECAST_COLUMNS)
+        await self._connection.copy("forecast_block", [record], FORECAST_COLUMNS)
 
     async def headroom(
         self,
@@ -80,7 +80,7 @@ class PostgresDecision:
     async def _add_headroom(self, name: str, steps: Steps, headroom_w: Floats, elements: Ints | None) -> None:
         numbers = np.arange(len(headroom_w)) if elements is None else elements
         records = await _packed(headroom_w.size, _headroom_records, self.decision_id, name, steps, headroom_w, numbers)
-        await self._connection.copy_records_to_table("headroom_block", records=records, columns=HEADROOM_COLUMNS)
+        await self._connection.copy("headroom_block", records, HEADROOM_COLUMNS)
 
     async def read_headroom(self, name: str, elements: Ints, into_w: Floats) -> None:
         blocks = dict(_row_blocks(elements))
@@ -122,7 +122,7 @@ class PostgresDecision:
         self._until[table.kind] = table.steps.first + table.steps.count * table.steps.quarters
         numbers = np.arange(len(table.capacity_w)) if groups is None else np.asarray(groups, np.int64)
         records = await _packed(table.capacity_w.size, _allocation_records, self.decision_id, table, numbers)
-        await self._connection.copy_records_to_table("allocation_block", records=records, columns=ALLOCATION_COLUMNS)
+        await self._connection.copy("allocation_block", records, ALLOCATION_COLUMNS)
 
     async def send(self, kind: ForecastKind, groups: Sequence[int], correlation_id: str | None = None) -> int:
         return await self.send_each(kind, [(g, correlation_id) for g in groups])
@@ -135,7 +135,7 @@ class PostgresDecision:
             self.owners.update((r["group_no"], r["provider_no"]) for r in found)
         records = [(self.decision_id, kind.value, self.owners[g], g, answers, until) for g, answers in messages]
         columns = ["decision_id", "kind", "provider_no", "group_no", "correlation_id", "until_quarter"]
-        await self._connection.copy_records_to_table("outbound_forecast", records=records, columns=columns)
+        await self._connection.copy("outbound_forecast", records, columns)
         return len(records)
 
     async def told_until(self, kinds: Collection[ForecastKind], groups: int) -> Mapping[ForecastKind, Ints]:

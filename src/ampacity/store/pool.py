@@ -1,5 +1,7 @@
 """Connections to PostgreSQL."""
 
+import asyncio
+from collections.abc import Sequence
 from typing import Any, TypeAlias
 
 import asyncpg
@@ -10,6 +12,30 @@ from ampacity.errors import NotReady
 Pool: TypeAlias = "asyncpg.Pool[Any]"
 Connection: TypeAlias = "asyncpg.Connection[Any]"
 Reader: TypeAlias = "asyncpg.Connection[Any] | asyncpg.Pool[Any]"
+
+
+class InTurn:
+    """A connection that several use at once: what they want is done one after the other."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection, self._turn = connection, asyncio.Lock()
+
+    async def execute(self, query: str, *arguments: object) -> None:
+        async with self._turn:
+            await self._connection.execute(query, *arguments)
+
+    async def fetch(self, query: str, *arguments: object) -> Sequence[asyncpg.Record]:
+        async with self._turn:
+            rows: Sequence[asyncpg.Record] = await self._connection.fetch(query, *arguments)
+            return rows
+
+    async def fetchval(self, query: str, *arguments: object) -> Any:
+        async with self._turn:
+            return await self._connection.fetchval(query, *arguments)
+
+    async def copy(self, table: str, records: Sequence[tuple[object, ...]], columns: Sequence[str]) -> None:
+        async with self._turn:
+            await self._connection.copy_records_to_table(table, records=records, columns=columns)
 
 
 async def connect(dsn: str, *, max_size: int = 10) -> Pool:

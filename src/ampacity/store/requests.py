@@ -278,7 +278,7 @@ class PostgresRequestDecision(PostgresDecision):
 
     async def outcomes(self, outcomes: Sequence[RequestOutcome], at: datetime) -> None:
         events = [(o.request.request_no, o.step, at, self.decision_id, o.reason, o.detail) for o in outcomes]
-        await self._connection.copy_records_to_table("request_event", records=events, columns=_EVENT_COLUMNS)
+        await self._connection.copy("request_event", events, _EVENT_COLUMNS)
         records = [
             (
                 o.request.request_no, is_return, self.decision_id, o.request.group_no, o.request.kind.value,
@@ -288,7 +288,7 @@ class PostgresRequestDecision(PostgresDecision):
             for is_return, held_w in ((False, o.granted_w), (True, o.returned_w))
             if not np.isnan(held_w).all()
         ]  # fmt: skip
-        await self._connection.copy_records_to_table("request_outcome", records=records, columns=_OUTCOME_COLUMNS)
+        await self._connection.copy("request_outcome", records, _OUTCOME_COLUMNS)
 
     async def answer(self, kind: ForecastKind, answers: Sequence[tuple[int, str]]) -> None:
         await self.send_each(kind, answers)
