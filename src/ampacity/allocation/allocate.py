@@ -2,12 +2,13 @@
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ampacity.allocation.filling import Filled, Users, fill
+from ampacity.allocation.filling import Crowd, Filled, fill, gathered
 from ampacity.allocation.forest import Bools, Floats, Forest, Ints, placed, plant, repeated
 from ampacity.errors import Unsuitable
 
@@ -74,17 +75,20 @@ def allocate(
     shape = case.cap_w.shape
     result = Allocation(np.zeros(shape), np.full(shape, -1, np.int32), np.full(shape, -1, np.int8), np.zeros(shape))
 
-    def work(quarters: slice) -> None:
-        _allocate_quarters(case, ground, quarters, result)
-
     if result.allocated_w.size == 0:
         return result
+    pieces = list(_pieces(shape, workers))
+    beside = {count: _beside(case, ground, count) for count in {q.stop - q.start for q in pieces}}
+
+    def work(quarters: slice) -> None:
+        _allocate_quarters(case, ground, beside[quarters.stop - quarters.start], quarters, result)
+
     if workers <= 1:
-        for quarters in _pieces(shape, workers):
+        for quarters in pieces:
             work(quarters)
     else:
         with ThreadPoolExecutor(workers) as pool:
-            list(pool.map(work, _pieces(shape, workers)))
+            list(pool.map(work, pieces))
     return result
 
 
@@ -190,29 +194,52 @@ def _room(case: _Case, ground: _Ground, quarters: slice) -> Floats:
     return known_w
 
 
-def _allocate_quarters(case: _Case, ground: _Ground, quarters: slice, result: Allocation) -> None:
-    """Fill some quarters, each as a copy of the forest beside the others, and write them into the result."""
-    count = quarters.stop - quarters.start
-    copies, original, copy = repeated(ground.forest, count)
-    headroom_w = np.ascontiguousarray(_room(case, ground, quarters).transpose(1, 2, 0)[:, copy, original])
+@dataclass(frozen=True, slots=True)
+class _Beside:
+    """Some quarters side by side, each as a copy of the forest; the same for all pieces of so many quarters."""
+
+    crowd: Crowd
+    cell: Ints  # (M,) of each user: its group and quarter in an array (G, count) laid flat
+    element: Ints  # (N,) at each position
+
+
+def _beside(case: _Case, ground: _Ground, count: int) -> _Beside:
+    forest, original, _ = repeated(ground.forest, count)
     row, quarter = _side_by_side(ground, count)
     group = ground.group[row]
     at = placed(ground.forest, ground.at[row], quarter, count)
-    quarter += quarters.start
-    share = case.phase_share[group].T
-    cap_w = case.cap_w[group, quarter].astype(float)
-    floor_w = np.minimum(case.floor_w[group, quarter].astype(float), cap_w)
-    users = Users(at, share, case.weight[group], floor_w)
-    firm = fill(copies, headroom_w, users) if floor_w.any() else _nothing(headroom_w, len(at))
-    flexible = fill(copies, firm.left_w, replace(users, cap_w=cap_w - firm.taken_w))
+    crowd = gathered(forest, at, case.phase_share[group].T, case.weight[group])
+    return _Beside(crowd, group * count + quarter, ground.element[original])
+
+
+def _allocate_quarters(case: _Case, ground: _Ground, beside: _Beside, quarters: slice, result: Allocation) -> None:
+    """Fill some quarters and write them into the result."""
+    crowd, shape = beside.crowd, (len(case.weight), quarters.stop - quarters.start)
+    headroom_w = _laid(_room(case, ground, quarters), ground.forest)
+    cap_w = case.cap_w[:, quarters].astype(float).ravel()[beside.cell]
+    floor_w = np.minimum(case.floor_w[:, quarters].astype(float).ravel()[beside.cell], cap_w)
+    firm = fill(crowd, headroom_w, floor_w) if floor_w.any() else _nothing(headroom_w, len(cap_w))
+    flexible = fill(crowd, firm.left_w, cap_w - firm.taken_w)
     stopped = np.where(firm.stopped_at >= 0, firm.stopped_at, flexible.stopped_at)
-    phase, place = np.divmod(stopped, max(copies.size, 1))
+    phase, place = np.divmod(stopped, max(crowd.forest.size, 1))
     own = stopped < 0
     taken_w = np.where(own, cap_w, np.minimum(firm.taken_w + flexible.taken_w, cap_w))
-    result.allocated_w[group, quarter] = taken_w
-    result.level[group, quarter] = flexible.taken_w / users.weight
-    result.bound_by[group, quarter] = np.where(own, -1, ground.element[original[place]])
-    result.bound_phase[group, quarter] = np.where(own, -1, phase)
+    for into, found in (
+        (result.allocated_w, taken_w),
+        (result.level, flexible.taken_w / crowd.weight),
+        (result.bound_by, np.where(own, -1, beside.element[place])),
+        (result.bound_phase, np.where(own, -1, phase)),
+    ):
+        cells = into[:, quarters].ravel()  # a copy, in which those without a weight stay as they are
+        cells[beside.cell] = found
+        into[:, quarters] = cells.reshape(shape)
+
+
+def _laid(values: Floats, forest: Forest) -> Floats:
+    """Values (N, P, T) as those of the forest's copies side by side, (P, N * T): level by level, copy by copy."""
+    starts = forest.level_start
+    levels = [values[a:b].transpose(1, 2, 0).reshape(values.shape[1], -1) for a, b in pairwise(starts)]
+    return np.concatenate(levels, axis=1) if levels else np.zeros((values.shape[1], 0))
 
 
 def _side_by_side(ground: _Ground, count: int) -> tuple[Ints, Ints]:

@@ -23,17 +23,28 @@ _STEP_BITS = 50  # a tree's largest headroom is that many bits of steps, fewer w
 
 
 @dataclass(frozen=True, slots=True)
-class Users:
-    """Those who are to share: M of them."""
+class Crowd:
+    """Those who are to share: M of them, at their places in a forest, whatever they may want."""
+
+    forest: Forest
+    at: Ints  # (M,) position in the forest, ascending
+    root: Ints  # (M,) that of the topmost element over it
+    share: Floats  # (R, M) how much of each watt loads each phase; one row where all load all phases alike
+    weight: Floats  # (M,) above 0
+    bits: Ints  # (N,) of how many bits the sums of the tree with a root there may be
+    weight_steps: Floats  # (N,) steps per unit of weight
+    loads: tuple[Ints, Ints]  # (R, M) weight, 1 where it loads the phase
+    sums: tuple[Ints, Ints]  # (R, N) of the users behind
+
+
+@dataclass(frozen=True, slots=True)
+class _Users:
+    """Those of them who still rise."""
 
     at: Ints  # (M,) position in the forest, ascending
-    share: Floats  # (P, M) how much of each watt loads each phase
-    weight: Floats  # (M,) above 0
+    share: Floats  # (R, M)
+    weight: Floats  # (M,)
     cap_w: Floats  # (M,) 0 or more, infinite where there is none
-
-    def only(self, which: Ints) -> "Users":
-        """Some of them."""
-        return Users(self.at[which], self.share[:, which], self.weight[which], self.cap_w[which])
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,32 +69,58 @@ class _Rising:
     weight_steps: Floats  # (N,) steps per unit of weight
     left: Ints  # (P, N) headroom
     sums: Ints  # (3, R, N) of the rising users behind: weight, what they want at most, their number
-    users: Users  # their shares (R, M)
+    users: _Users
     number: Ints  # (M,) among all users
     cap_level: Floats  # (M,)
-    loads: Ints  # (3, R, M) weight, wanted power, 1 where it loads the phase
+    loads: tuple[Ints, Ints, Ints]  # (R, M) weight, wanted power, 1 where it loads the phase
 
 
-def fill(forest: Forest, headroom_w: Floats, users: Users) -> Filled:
-    """Share the headroom of every position and phase among the users behind.
+def gathered(forest: Forest, at: Ints, share: Floats, weight: Floats) -> Crowd:
+    """A crowd at its places.
 
     Args:
         forest: The trees, N positions.
-        headroom_w: Per phase and position [W], shape (P, N), finite; below 0 counts as none.
-        users: The M users.
+        at: The position of each user, ascending, shape (M,).
+        share: How much of each of its watts loads each phase, shape (P, M).
+        weight: Above 0, shape (M,).
     """
-    rising = _start(forest, np.maximum(headroom_w, 0.0), users)
+    if len(share) and (share == share[0]).all():
+        share = share[:1]
+    root = forest.root[at]
+    heaviest = np.zeros(forest.size)
+    np.maximum.at(heaviest, root, share.max(axis=0) * weight)
+    bits = np.minimum(_STEP_BITS, 60 - np.frexp(np.bincount(root, minlength=forest.size) + 1.0)[1])
+    weight_steps = _steps(heaviest, bits)[forest.root]
+    loads = np.ceil(share * weight * weight_steps[at]).astype(np.int64), (share > 0).astype(np.int64)
+    sums = _behind(forest, at, loads[0]), _behind(forest, at, loads[1])
+    return Crowd(forest, at, root, share, weight, bits, weight_steps, loads, sums)
+
+
+def fill(crowd: Crowd, headroom_w: Floats, cap_w: Floats) -> Filled:
+    """Share the headroom of every position and phase among the users behind.
+
+    Args:
+        crowd: The M users, in a forest of N positions.
+        headroom_w: Per phase and position [W], shape (P, N), finite; below 0 counts as none.
+        cap_w: The most that each gets [W], shape (M,), 0 or more, infinite where there is none.
+    """
+    forest, rising = crowd.forest, _start(crowd, np.maximum(headroom_w, 0.0), cap_w)
     left_w = (rising.left - rising.sums[WANT]) / rising.power_steps
-    taken_w = users.cap_w.copy()
-    stopped_at = np.full(len(users.at), -1, np.int64)
+    taken_w = cap_w.copy()
+    stopped_at = np.full(len(cap_w), -1, np.int64)
     if (left_w >= 0).all():
         return Filled(taken_w, stopped_at, left_w)
-    planted = len(users.at)
+    planted = len(cap_w)
     while len(rising.users.at):
         levels, stop = _stops(rising)
         settled, own = _settled(rising, levels, stop)
+        if settled.all() and rising.forest is forest:  # at once, as where the root binds: no need to go on counting
+            taken_w[rising.number] = taken = _taken(rising, levels, own)
+            stopped_at[rising.number] = np.where(own, -1, stop)
+            left = rising.left - _behind(forest, rising.users.at, _power(rising, slice(None), taken))
+            return Filled(taken_w, stopped_at, left / rising.power_steps)
         now = np.flatnonzero(settled)
-        taken = np.where(own, rising.users.cap_w, np.minimum(rising.users.weight * levels, rising.users.cap_w))[now]
+        taken = _taken(rising, levels, own)[now]
         taken_w[rising.number[now]] = taken
         phase, place = np.divmod(stop[now], rising.forest.size)
         where = phase * forest.size + rising.origin[place]
@@ -96,35 +133,36 @@ def fill(forest: Forest, headroom_w: Floats, users: Users) -> Filled:
     return Filled(taken_w, stopped_at, left_w)
 
 
-def _start(forest: Forest, headroom_w: Floats, users: Users) -> _Rising:
-    size = headroom_w.shape[1]
-    if len(users.share) and (users.share == users.share[0]).all():
-        users = replace(users, share=users.share[:1])
-    root = forest.root
-    at_root = root[users.at]
+def _taken(rising: _Rising, levels: Floats, own: Bools) -> Floats:
+    """What each user gets if it stops now [W]."""
+    users = rising.users
+    return np.where(own, users.cap_w, np.minimum(users.weight * levels, users.cap_w))
+
+
+def _start(crowd: Crowd, headroom_w: Floats, cap_w: Floats) -> _Rising:
+    forest, share = crowd.forest, crowd.share
+    size = forest.size
     largest_w = np.zeros(size)
-    np.maximum.at(largest_w, root, headroom_w.max(axis=0))
-    heaviest = np.zeros(size)
-    np.maximum.at(heaviest, at_root, users.share.max(axis=0) * users.weight)
-    bits = np.minimum(_STEP_BITS, 60 - np.frexp(np.bincount(at_root, minlength=size) + 1.0)[1])
-    power_steps = _steps(largest_w, bits)[root]
-    weight_steps = _steps(heaviest, bits)[root]
+    np.maximum.at(largest_w, forest.root, headroom_w.max(axis=0))
+    power_steps = _steps(largest_w, crowd.bits)[forest.root]
     # More than twice the tree's headroom is as good as any more, and keeps the sums within 63 bits.
-    want_w = np.minimum(
-        users.share * np.minimum(users.cap_w, 1e300), np.where(largest_w > 0, 2.0 * largest_w, 1.0)[at_root]
-    )
-    loads = np.empty((3, *users.share.shape), np.int64)
-    loads[0] = np.ceil(users.share * users.weight * weight_steps[users.at])
-    loads[1] = np.ceil(want_w * power_steps[users.at])
-    loads[2] = users.share > 0
-    sums = np.zeros((3, len(users.share), size), np.int64)
-    add_up(sums.reshape(-1, size), users.at, loads.reshape(-1, len(users.at)))
-    forest.climb(sums)
+    want_w = np.minimum(share * np.minimum(cap_w, 1e300), np.where(largest_w > 0, 2.0 * largest_w, 1.0)[crowd.root])
+    want = np.ceil(want_w * power_steps[crowd.at]).astype(np.int64)
+    sums = np.stack([crowd.sums[0], _behind(forest, crowd.at, want), crowd.sums[1]])
     left = np.floor(headroom_w * power_steps).astype(np.int64)
     return _Rising(
-        forest, np.arange(size), power_steps, weight_steps, left, sums, users,
-        np.arange(len(users.at)), users.cap_w / users.weight, loads,
+        forest, np.arange(size), power_steps, crowd.weight_steps, left, sums,
+        _Users(crowd.at, share, crowd.weight, cap_w), np.arange(len(cap_w)), cap_w / crowd.weight,
+        (crowd.loads[0], want, crowd.loads[1]),
     )  # fmt: skip
+
+
+def _behind(forest: Forest, at: Ints, loads: Ints) -> Ints:
+    """Sums of loads (R, M) of users at ascending positions over all who stand behind each position, (R, N)."""
+    sums = np.zeros((len(loads), forest.size), np.int64)
+    add_up(sums, at, loads)
+    forest.climb(sums)
+    return sums
 
 
 def _steps(largest: Floats, bits: Ints) -> Floats:
@@ -182,29 +220,31 @@ def _settled(rising: _Rising, lowest: Floats, stop: Ints) -> tuple[Bools, Bools]
     return settled, own
 
 
+def _power(rising: _Rising, some: slice | Ints, taken_w: Floats) -> Ints:
+    """The steps in which some users load the phases with what they take, (R, M)."""
+    users = rising.users
+    return np.ceil(users.share[:, some] * (taken_w * rising.power_steps[users.at[some]])).astype(np.int64)
+
+
 def _take_out(rising: _Rising, now: Ints, taken_w: Floats) -> None:
     """Book, in place, what settled users take at every place on their path."""
-    at = rising.users.at[now]
-    share = rising.users.share[:, now]
-    rows, size = rising.sums.shape[1:]
-    out = np.zeros((4, rows, size), np.int64)
-    values = np.empty((4, rows, len(now)), np.int64)
-    values[:3] = rising.loads[:, :, now]
-    values[3] = np.ceil(share * (taken_w * rising.power_steps[at]))
-    add_up(out.reshape(-1, size), at, values.reshape(-1, len(now)))
-    rising.forest.climb(out)
-    np.subtract(rising.sums, out[:3], out=rising.sums)
-    np.subtract(rising.left, out[3], out=rising.left)
+    rows = len(rising.users.share)
+    loads = [load[:, now] for load in rising.loads]
+    out = _behind(rising.forest, rising.users.at[now], np.concatenate([*loads, _power(rising, now, taken_w)]))
+    np.subtract(rising.sums, out[: 3 * rows].reshape(rising.sums.shape), out=rising.sums)
+    np.subtract(rising.left, out[3 * rows :], out=rising.left)
 
 
 def _without(rising: _Rising, still: Bools) -> _Rising:
     which = np.flatnonzero(still)
+    users = rising.users
+    weight, want, count = (load[:, which] for load in rising.loads)
     return replace(
         rising,
-        users=rising.users.only(which),
+        users=_Users(users.at[which], users.share[:, which], users.weight[which], users.cap_w[which]),
         number=rising.number[which],
         cap_level=rising.cap_level[which],
-        loads=rising.loads[:, :, which],
+        loads=(weight, want, count),
     )
 
 

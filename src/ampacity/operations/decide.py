@@ -27,7 +27,7 @@ from ampacity.timegrid import QUARTERS_PER_DAY
 KIND_OF = {Direction.IMPORT: ForecastKind.CONSUMPTION, Direction.EXPORT: ForecastKind.GENERATION}
 FALLBACK_OF = {Direction.IMPORT: ForecastKind.FALLBACK_CONSUMPTION, Direction.EXPORT: ForecastKind.FALLBACK_GENERATION}
 WORKERS = 2
-CELLS_AT_ONCE = 160_000  # groups times quarters worked on at a time: some tens of MB in float64
+CELLS_AT_ONCE = 500_000  # groups times quarters worked on at a time: a few tens of MB in float64
 FIRM_CAP = -2  # in `bound_by`: the fallback is not above the firm part
 
 
@@ -96,8 +96,9 @@ def decide(
 
 
 def _runs(count: int, width: int) -> Iterator[slice]:
-    """Parts of `count` rows, or columns, of that many figures that are worked on together."""
-    run = max(1, CELLS_AT_ONCE // max(width, 1))
+    """Parts of `count` rows, or columns, of that many figures that are worked on together; as long as each other."""
+    most = max(1, CELLS_AT_ONCE // max(width, 1))
+    run = max(1, -(-count // max(1, -(-count // most))))
     return (slice(first, min(first + run, count)) for first in range(0, count, run))
 
 
