@@ -240,7 +240,7 @@ class TreeDecider:
         await self._catch_up(gathered, cycles, requests)
         with self._stages.during("write"):
             async with self._writing:
-                return await self._send(peers)
+                return await self._send(cycles, peers)
 
     async def _catch_up(self, gathered: Gathered, cycles: CycleStore, requests: RequestStore) -> int:
         """Decide again where something was decided since; gives how many batches that were."""
@@ -280,11 +280,11 @@ class TreeDecider:
             await self._writer.read_median(batch.elements, outlook.median_w)
         return outlook
 
-    async def _send(self, peers: ConnectedPeers) -> Sums:
+    async def _send(self, cycles: CycleStore, peers: ConnectedPeers) -> Sums:
         """Write the messages that are due to who is connected now; who connects later is told after the commit."""
         connected, told_each = await peers.connected_providers(), await peers.told_each_cycle()
         online, insistent = (np.isin(self._owner, list(providers)) for providers in (connected, told_each))
-        told_until = await self._writer.told_until(self._changes.kinds, len(self._owner))
+        told_until = await cycles.told_until(self._changes.kinds, len(self._owner))
         sent, held_back = {}, {}
         for kind in self._changes.kinds:
             wanted = online & (insistent | self._changes.due(kind, told_until[kind]))

@@ -115,13 +115,6 @@ class DecisionWriter(Protocol):
         """Put the messages of these groups into the outbox; gives how many."""
         ...
 
-    async def told_until(self, kinds: Collection[ForecastKind], groups: int) -> Mapping[ForecastKind, Ints]:
-        """The quarter up to which each group's provider holds its forecasts, or will when what waits is sent, (G,).
-
-        `NOTHING_TOLD` where it holds none that can be relied on.
-        """
-        ...
-
     async def lapse(self, request_no: int, at: datetime, reason: str) -> None:
         """End the grant of a request because it is not used."""
         ...
@@ -171,6 +164,13 @@ class CycleStore(Protocol):
         self, groups: int, made_before: datetime, kinds: Collection[ForecastKind] = tuple(ForecastKind)
     ) -> Mapping[ForecastKind, CapacityTable]:
         """What the newest decision says of these kinds."""
+        ...
+
+    async def told_until(self, kinds: Collection[ForecastKind], groups: int) -> Mapping[ForecastKind, Ints]:
+        """The quarter up to which each group's provider holds its forecasts, or will when what waits is sent, (G,).
+
+        `NOTHING_TOLD` where it holds none that can be relied on.
+        """
         ...
 
     async def chain_length(self) -> int:

@@ -1,7 +1,7 @@
 """Slots and decisions: one winner for each slot, a decision with its messages in one transaction."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime
 from typing import TypeVar
@@ -15,7 +15,7 @@ from ampacity.errors import Conflict
 from ampacity.forecasting import LoadForecast
 from ampacity.network import Direction, ForecastKind
 from ampacity.network.batches import runs
-from ampacity.ports import NOTHING_TOLD, AwayGroups, CapacityTable, Floats, GridVersion, Ints, JsonObject, Steps
+from ampacity.ports import AwayGroups, CapacityTable, Floats, GridVersion, Ints, JsonObject, Steps
 from ampacity.store.block_digests import as_reals, digest
 from ampacity.store.marked_quarters import packed_quarters
 from ampacity.store.numbers import rows_taken
@@ -137,12 +137,6 @@ class PostgresDecision:
         columns = ["decision_id", "kind", "provider_no", "group_no", "correlation_id", "until_quarter"]
         await self._connection.copy("outbound_forecast", records, columns)
         return len(records)
-
-    async def told_until(self, kinds: Collection[ForecastKind], groups: int) -> Mapping[ForecastKind, Ints]:
-        until = {kind: np.full(groups, NOTHING_TOLD, np.int64) for kind in kinds}
-        for row in await self._connection.fetch(sql("told_until"), [kind.value for kind in kinds]):
-            until[ForecastKind(row["kind"])][row["groups"]] = row["until_quarters"]
-        return until
 
     async def lapse(self, request_no: int, at: datetime, reason: str) -> None:
         await self._connection.execute(sql("add_request_event"), request_no, "lapsed", at, self.decision_id, reason, {})

@@ -1,5 +1,6 @@
 """The ports on PostgreSQL: each call takes a connection of the pool for itself."""
 
+import asyncio
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
@@ -11,6 +12,7 @@ from ampacity.forecasting import Weather, WeatherRows
 from ampacity.network import ForecastKind, Network
 from ampacity.people import LimitChange
 from ampacity.ports import (
+    NOTHING_TOLD,
     BaseStore,
     CapacityTable,
     CycleRecord,
@@ -19,6 +21,7 @@ from ampacity.ports import (
     GridVersion,
     Imported,
     Input,
+    Ints,
     JsonObject,
     KeptModel,
     Series,
@@ -139,6 +142,17 @@ class PostgresCycles:
     async def fallback_made_at(self, before: datetime) -> datetime | None:
         made_at: datetime | None = await self._pool.fetchval(sql("fallback_made_at"), before)
         return made_at
+
+    async def told_until(self, kinds: Collection[ForecastKind], groups: int) -> Mapping[ForecastKind, Ints]:
+        names, until = [kind.value for kind in kinds], {kind: np.full(groups, NOTHING_TOLD, np.int64) for kind in kinds}
+
+        async def look(first: int, behind: int) -> None:
+            for row in await self._pool.fetch(sql("told_until"), names, first, behind):
+                until[ForecastKind(row["kind"])][row["groups"]] = row["until_quarters"]
+
+        middle = groups // 2  # two look at once: nobody else has work for PostgreSQL while a cycle is closed
+        await asyncio.gather(look(0, middle), look(middle, groups))
+        return until
 
     async def chain_length(self) -> int:
         length: int = await self._pool.fetchval(sql("chain_length"))

@@ -224,6 +224,7 @@ limit 1;
 -- Of each kind the groups whose provider holds its newest forecast, or will as soon as what waits is sent, and the
 -- quarter up to which that reaches.  Nothing is held of a message that was given up, of one that went to another
 -- provider or under another contract, nor of one from before the session: what was decided meanwhile was not sent.
+-- Of groups from a number up to another one, so that several can look at once.
 select k.kind, array_agg(o.group_no) as groups, array_agg(o.until_quarter) as until_quarters
 from current_contract c
 join (
@@ -238,7 +239,8 @@ cross join lateral (
     order by m.message_id desc
     limit 1
 ) as o
-where o.dead_at is null and o.until_quarter is not null and o.provider_no = c.provider_no
+where c.group_no >= $2 and c.group_no < $3
+    and o.dead_at is null and o.until_quarter is not null and o.provider_no = c.provider_no
     and o.created_at >= greatest(c.recorded_at, e.recorded_at, coalesce(p.connected_at, '-infinity'))
 group by k.kind;
 
