@@ -17,7 +17,7 @@ from litestar.types import ASGIApp
 from ampacity.app.listening import patient
 from ampacity.app.peering import Peering, build_peering, running
 from ampacity.network.types import ForecastKind
-from ampacity.oscp.routes import with_usage_first
+from ampacity.oscp.routes import with_short_ways
 from ampacity.oscp.settings import OscpSettings
 from ampacity.oscp.tokens import TokenVault
 from ampacity.store.pool import Pool
@@ -157,7 +157,7 @@ async def serving(app, port: int, *, head_timeout_s: float = 10.0) -> AsyncItera
 
 
 def application(peering: Peering) -> ASGIApp:
-    return with_usage_first(Litestar([peering.router], state=State({"oscp": peering.endpoint})), peering.endpoint)
+    return with_short_ways(Litestar([peering.router], state=State({"oscp": peering.endpoint})), peering.endpoint)
 
 
 @asynccontextmanager

@@ -26,7 +26,7 @@ from ampacity.app.scratch_database import scratch_database
 from ampacity.app.settings import ServerSettings
 from ampacity.errors import NotReady
 from ampacity.oscp.intake import GROUP_DECODER
-from ampacity.oscp.routes import PATH, with_usage_first
+from ampacity.oscp.routes import PATH, with_short_ways
 from ampacity.oscp.settings import OscpSettings
 from ampacity.oscp.tokens import TokenVault
 from ampacity.store.intake_bench import add_bench_group, prepare_bare
@@ -231,7 +231,7 @@ async def _serve(name: str, dsn: str, told: Connection) -> None:
         settings = OscpSettings(secret_key=_SECRET, requests_per_second=1e9, request_burst=10**9)
         peering = build_peering(pool, settings, public_url="http://127.0.0.1", clock=wall_clock)
         inner = Litestar([peering.router], state=State({"oscp": peering.endpoint}), logging_config=None)
-        app: Any = with_usage_first(inner, peering.endpoint)
+        app: Any = with_short_ways(inner, peering.endpoint)
     else:
         app = _bare(pool)
     http: Any = patient(ServerSettings().head_timeout_s) if name == "ampacity" else "httptools"

@@ -31,7 +31,7 @@ from ampacity.app.weather_intake import WeatherRounds
 from ampacity.console import PATH
 from ampacity.errors import NotReady
 from ampacity.operations.watch import Watch
-from ampacity.oscp.routes import with_usage_first
+from ampacity.oscp.routes import with_short_ways
 from ampacity.oscp.sandbox import Journal, noting, sandbox_router
 from ampacity.ports import CycleRecord
 from ampacity.store.changes import ChangeFeed
@@ -120,9 +120,9 @@ def create_app(
     state = State({"oscp": peering.endpoint, "journal": journal})
     routes: list[ControllerRouterHandler] = [peering.router, console, to_console, *others]
     if journal is None:
-        return with_usage_first(Litestar(routes, state=state, logging_config=None), peering.endpoint)
+        return with_short_ways(Litestar(routes, state=state, logging_config=None), peering.endpoint)
     app = Litestar([*routes, sandbox_router()], state=state, logging_config=None)
-    return noting(with_usage_first(app, peering.endpoint), journal, peering.endpoint)
+    return noting(with_short_ways(app, peering.endpoint), journal, peering.endpoint)
 
 
 @get("/", include_in_schema=False, status_code=303)

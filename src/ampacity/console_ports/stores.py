@@ -171,8 +171,11 @@ class PeopleStore(Protocol):
 class Changes(Protocol):
     """Tells when something changed."""
 
-    def subscribe(self) -> AsyncIterator[str | None]:
-        """Topics as they come, as in decision:17; None from time to time while nothing does."""
+    def subscribe(self, most_waiting: int = 100) -> AsyncIterator[str | None]:
+        """Topics as they come, as in decision:17; None from time to time while nothing does.
+
+        Of who is slow to look no more than so many wait: what came after them is left out.
+        """
         ...
 
 

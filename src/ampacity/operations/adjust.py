@@ -1,6 +1,7 @@
 """Decide on what providers ask for: more capacity, or less."""
 
 import asyncio
+from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -36,6 +37,7 @@ from ampacity.ports import (
 from ampacity.timegrid import moment_of
 
 _Tree: TypeAlias = tuple[int, ForecastKind]  # its root, and what is asked for there
+_MOST_TURNS = 10  # of a tree in a round
 
 
 async def decide_waiting(
@@ -57,20 +59,21 @@ async def decide_waiting(
 async def decide_round(
     now: datetime, *, grid: GridStore, requests: RequestStore, rules: NegotiationSettings | None = None
 ) -> int:
-    """Decide at most once in each tree, on the first request of each group; gives how many were decided.
+    """Decide once in each tree, on the first request of each group; gives how many were decided.
 
-    Who comes back for more rounds lets requests gather: many in one decision take little more than one does.
+    Who comes back for more rounds lets requests gather: many in one decision take little more than one does.  Where
+    a group asks for one thing after the other, its tree has a few more turns.
     """
-    rules, seen, decided = rules or NegotiationSettings(), set[_Tree](), 0
-    while count := await _decide_tree(now, grid, requests, rules, seen):
+    rules, turns, decided = rules or NegotiationSettings(), Counter[_Tree](), 0
+    while count := await _decide_tree(now, grid, requests, rules, turns):
         decided += count
     return decided
 
 
 async def _decide_tree(
-    now: datetime, grid: GridStore, requests: RequestStore, rules: NegotiationSettings, seen: set[_Tree]
+    now: datetime, grid: GridStore, requests: RequestStore, rules: NegotiationSettings, turns: Counter[_Tree]
 ) -> int:
-    """Decide on what is due in a tree not seen yet where nobody else decides; gives how many, 0: there is none."""
+    """Decide on what is due in a tree that has a turn left, where nobody else decides; gives how many, 0: in none."""
     async with requests.gate() as gate:
         waiting = await gate.waiting_groups()
         if not waiting:
@@ -78,13 +81,15 @@ async def _decide_tree(
         version, network = await grid.version(), await grid.network()
         root_of = network.root[network.element]
         trees = dict.fromkeys((int(root_of[group_no]), kind) for group_no, kind in waiting)
-        for root, kind in [tree for tree in trees if tree not in seen]:
-            seen.add((root, kind))
+        for root, kind in [tree for tree in trees if turns[tree] < _MOST_TURNS]:
+            turns[root, kind] += 1
             if not await gate.lock_tree(root):
                 continue
             tree = TreeGate.of(gate, network, root)
             fresh = await tree.waiting(kind)
             at = await gate.decided_at(now)  # no decision is made before one that it rests on
+            if len({r.group_no for r in fresh}) == len(fresh):
+                turns[root, kind] = _MOST_TURNS
             if fresh and (count := await _decide_fresh(tree, version, fresh, now=at, rules=rules)):
                 return count
     return 0

@@ -12,6 +12,7 @@ from ampacity.ports import Clock
 
 _LOG = logging.getLogger(__name__)
 _AGAIN_S = 5.0
+LEAST_REST_S = 0.2
 REST = 4.0  # times as long as the work took: at most a fifth of one core
 
 
@@ -37,10 +38,10 @@ class Watch:
         while True:
             try:
                 await self._lookout.keep_ready(self._clock())
-                async for _ in self._changes.subscribe():  # in quiet times too: a quarter hour may have passed
+                async for _ in self._changes.subscribe(1):  # in quiet times too: a quarter hour may have passed
                     begun = time.monotonic()
                     await self._lookout.keep_ready(self._clock())
-                    await asyncio.sleep(REST * (time.monotonic() - begun))
+                    await asyncio.sleep(max(LEAST_REST_S, REST * (time.monotonic() - begun)))
             except Exception as lost:  # noqa: BLE001  # whatever it is, pages are made without it, and it is tried again
                 _LOG.warning("the overview is not kept ready: %s; again in %.0f s", type(lost).__name__, _AGAIN_S)
             await asyncio.sleep(_AGAIN_S)

@@ -50,7 +50,7 @@ class Door:
     _allowances: dict[int, _Allowance] = field(default_factory=dict)
     _profiles: dict[bytes, tuple[int, PeerProfile, float]] = field(default_factory=dict)
 
-    async def caller(self, headers: Mapping[str, str], *, registering: bool = False) -> Caller:
+    async def caller(self, headers: Mapping[str, str], *, registering: bool = False, counted: bool = False) -> Caller:
         """Whose token a request shows; a one-time token is good for a registration only.
 
         Raises:
@@ -64,7 +64,8 @@ class Door:
             raise Refused("the token is not good")
         if caller.purpose is TokenPurpose.INVITE and not registering:
             raise Refused("this token is good for a registration only")
-        self._count(caller.peer.provider_no)
+        if not counted:
+            self.count(caller.peer.provider_no)
         answers_ours = registering and caller.peer.started_by == "us"
         if caller.purpose is TokenPurpose.PENDING and not answers_ours:
             await prove_token(self.desk, caller)
@@ -90,7 +91,7 @@ class Door:
                 time.monotonic() + _REMEMBERED_S,
             )
             self._profiles[token_hash] = known
-        self._count(known[0])
+        self.count(known[0])
         return known[1]
 
     def token_hash(self, headers: Mapping[str, str]) -> bytes:
@@ -103,7 +104,12 @@ class Door:
             raise Refused("the token is not good")
         return self.desk.tokens.digest(token)
 
-    def _count(self, provider_no: int) -> None:
+    def count(self, provider_no: int) -> None:
+        """Have a peer's allowance pay for a request.
+
+        Raises:
+            TooFast: there is not enough left of it.
+        """
         now = time.monotonic()
         a = self._allowances.setdefault(provider_no, _Allowance(float(self.burst), now))
         a.left = min(float(self.burst), a.left + (now - a.at_s) * self.requests_per_second)

@@ -52,8 +52,7 @@ def usage_first(app: ASGIApp, door: Door, usage: UsageDesk, settings: OscpSettin
             state[_FAILED] = failed
             await app(scope, receive, send)
             return
-        await send(_START)
-        await send(_END)
+        await answer_taken(send)
 
     return around
 
@@ -66,10 +65,15 @@ def takes_usage(app: ASGIApp) -> ASGIApp:  # noqa: ARG001  # the framework names
         if _FAILED in state:
             raise state.pop(_FAILED)
         await take_usage(scope, receive, here.door, here.usage, here.settings)
-        await send(_START)
-        await send(_END)
+        await answer_taken(send)
 
     return intake
+
+
+async def answer_taken(send: Send) -> None:
+    """Answer that a message is durable: 204."""
+    await send(_START)
+    await send(_END)
 
 
 async def take_usage(scope: Scope, receive: Receive, door: Door, usage: UsageDesk, settings: OscpSettings) -> None:

@@ -16,8 +16,7 @@ from litestar.params import JSONBody
 from litestar.types import ASGIApp
 
 from ampacity.errors import NotFound, NotReady, Unsuitable
-from ampacity.network.types import ForecastKind
-from ampacity.operations.ask import take_request
+from ampacity.operations.ask import AskDesk, take_request
 from ampacity.operations.complain import take_complaint
 from ampacity.operations.desk import Desk
 from ampacity.operations.handshake import take_acknowledgement, take_handshake
@@ -26,6 +25,7 @@ from ampacity.operations.measure import UsageDesk
 from ampacity.operations.register import remove, take_registration, take_renewal
 from ampacity.oscp import mapping, wire
 from ampacity.oscp.answers import HANDLERS, VersionUnknown
+from ampacity.oscp.asking import COUNTED, AskingDoor, asking_first, request_of
 from ampacity.oscp.door import Door
 from ampacity.oscp.door import message_id as id_of
 from ampacity.oscp.guard import allowed_target
@@ -35,15 +35,12 @@ from ampacity.oscp.profiles import PeerProfile, profile_of
 from ampacity.oscp.segments import put_together
 from ampacity.oscp.settings import OscpSettings
 from ampacity.oscp.values import moment_from, text_from
-from ampacity.oscp.wanted import wanted_power
 from ampacity.peers.session import has_registered
-from ampacity.peers.types import Caller, CapacityRequest, Complaint
+from ampacity.peers.types import Caller, Complaint
 from ampacity.ports import Clock, Requests, Segments
-from ampacity.timegrid import quarter_at
 
 PATH = "/oscp/cp/2.0"
 _LONGEST_ID = 256
-_MOST_QUARTERS_ASKED = 96 * 8
 _ERRORS = {
     status: ResponseSpec(wire.Error, description=why, generate_examples=False)
     for status, why in {
@@ -76,7 +73,8 @@ async def knows_caller(connection: ASGIConnection[Any, Any, Any, Any], _: BaseRo
     """Guard: the request shows a good token; who it is stands in the request's state, before the body is read."""
     door: Door = connection.app.state.oscp.door
     registering = connection.scope["path"].endswith("/register")
-    caller = await door.caller(connection.headers, registering=registering)
+    counted = bool(connection.scope["state"].get(COUNTED))
+    caller = await door.caller(connection.headers, registering=registering, counted=counted)
     connection.state.caller = caller
     allow(connection.scope, profile_of(caller.peer.profile).body_timeout_s)
 
@@ -151,7 +149,7 @@ class CapacityController(Controller):
     )
     async def adjust(self, request: Asked, data: JSONBody[wire.GroupCapacityForecast], here: Here) -> None:
         """Ask for another capacity; the answer is an UpdateGroupCapacityForecast that names this message."""
-        caller, profile = _known(request)
+        caller, _ = _known(request)
         _registered(caller)
         body = await request.body()
         if len(data.forecasted_blocks) > here.settings.blocks_limit:
@@ -161,21 +159,7 @@ class CapacityController(Controller):
         group = await here.requests.connection(caller.peer.provider_no, text_from(data.group_id))
         if group is None:
             raise NotFound("there is no such group")
-        first, wanted_w = wanted_power(
-            data.forecasted_blocks,
-            group,
-            profile,
-            now_quarter=quarter_at(here.clock()),
-            most_quarters=_MOST_QUARTERS_ASKED,
-        )
-        asked = CapacityRequest(
-            group_id=data.group_id,
-            kind=ForecastKind(data.type),
-            request_id=id_of(request.headers, _hash(body)),
-            content_hash=_hash(body),
-            first_quarter=first,
-            wanted_w=wanted_w,
-        )
+        asked = request_of(data, request.headers, _hash(body), caller, group, clock=here.clock)
         await take_request(here.requests, caller.peer.provider_no, asked, clock=here.clock, decide=here.decide)
 
     @post(
@@ -226,10 +210,13 @@ def oscp_router(endpoint: Endpoint) -> Router:
     )
 
 
-def with_usage_first(app: ASGIApp, endpoint: Endpoint) -> ASGIApp:
-    """The application, with the short way for measurements before it."""
+def with_short_ways(app: ASGIApp, endpoint: Endpoint) -> ASGIApp:
+    """The application, with the short ways for measurements and for requests for capacity before it."""
     paths = {f"{PATH}/update_group_measurements", f"{PATH}/update_asset_measurements"}
-    return usage_first(app, endpoint.door, endpoint.usage, endpoint.settings, paths)
+    app = usage_first(app, endpoint.door, endpoint.usage, endpoint.settings, paths)
+    desk = AskDesk(endpoint.desk.peers, endpoint.requests, clock=endpoint.clock, decide=endpoint.decide)
+    asking = AskingDoor(door=endpoint.door, desk=desk, settings=endpoint.settings, clock=endpoint.clock)
+    return asking_first(app, asking, f"{PATH}/adjust_group_capacity_forecast")
 
 
 def _caller(request: Asked) -> Caller:

@@ -63,6 +63,9 @@ class Peers(Protocol):
     async def caller(self, token_hash: bytes) -> Caller | None:
         """Who holds this token; None: nobody (any more)."""
 
+    async def callers(self, token_hashes: Sequence[bytes]) -> dict[bytes, Caller]:
+        """Who holds these tokens; nobody (any more) of those that are left out."""
+
     async def peer(self, provider_no: int) -> Peer | None: ...
 
     async def peers_of(self, provider_nos: Sequence[int]) -> dict[int, Peer]: ...
@@ -192,6 +195,13 @@ class Requests(Protocol):
         Raises:
             Conflict: another request has the same id.
         """
+
+    async def connections_asked(self, asked: Sequence[tuple[int, str]]) -> list[Connection | None]:
+        """As `connection`, of several providers and their groups."""
+
+    async def add_requests(self, asked: Sequence[tuple[int, CapacityRequest]], at: datetime) -> list[int | None]:
+        """Record requests of providers in this order, durable when this returns; None for each that `add_request` has
+        to look at: it may have come before.  No two have the same id, or are of one group and kind."""
 
     async def add_complaint(self, provider_no: int, complaint: Complaint, at: datetime) -> bool:
         """Record that a provider cannot keep a forecast; False: it was there already."""

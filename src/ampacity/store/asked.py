@@ -1,5 +1,6 @@
 """What providers ask for and what they cannot keep, in PostgreSQL."""
 
+from collections.abc import Sequence
 from datetime import datetime
 
 import asyncpg
@@ -39,6 +40,22 @@ class AskedStore:
             return None
         # the same id came over another connection at the same moment
         return await self.add_request(provider_no, request, at)
+
+    async def connections_asked(self, asked: Sequence[tuple[int, str]]) -> list[Connection | None]:
+        rows = await self._pool.fetch(sql("connections_asked"), [no for no, _ in asked], [group for _, group in asked])
+        found = {row["place"]: connection_of(row) for row in rows}
+        return [found.get(n) for n in range(1, len(asked) + 1)]
+
+    async def add_requests(self, asked: Sequence[tuple[int, CapacityRequest]], at: datetime) -> list[int | None]:
+        requests = [request for _, request in asked]
+        rows = await self._pool.fetch(
+            sql("take_requests"), at, [no for no, _ in asked], [r.group_id for r in requests],
+            [r.kind for r in requests], [r.request_id for r in requests], [r.content_hash for r in requests],
+            [r.first_quarter for r in requests], [len(r.wanted_w) for r in requests],
+            [r.wanted_w.astype("<f4").tobytes() for r in requests],
+        )  # fmt: skip
+        numbers = {row["place"]: row["request_no"] for row in rows}
+        return [numbers.get(n) for n in range(1, len(asked) + 1)]
 
     async def add_complaint(self, provider_no: int, complaint: Complaint, at: datetime) -> bool:
         async with self._pool.acquire() as connection, connection.transaction():

@@ -21,7 +21,6 @@ _LOOK_EVERY_S = 1.0  # for requests
 _PATIENCE_S = 10.0
 _QUIET_S = 15.0
 _LONGEST_WAIT_S = 30.0
-_MOST_WAITING = 100
 
 
 class ChangeFeed:
@@ -42,8 +41,8 @@ class ChangeFeed:
                 work.cancel()
                 await asyncio.wait({work}, timeout=1.0)
 
-    async def subscribe(self) -> AsyncIterator[str | None]:
-        queue: asyncio.Queue[str] = asyncio.Queue(_MOST_WAITING)
+    async def subscribe(self, most_waiting: int = 100) -> AsyncIterator[str | None]:
+        queue: asyncio.Queue[str] = asyncio.Queue(most_waiting)
         self._waiting.add(queue)
         try:
             while True:

@@ -35,6 +35,14 @@ class PeerStore:
             return None
         return Caller(peer=_peer(row), purpose=TokenPurpose(row["purpose"]), token_hash=token_hash)
 
+    async def callers(self, token_hashes: Sequence[bytes]) -> dict[bytes, Caller]:
+        return {
+            row["token_hash"]: Caller(
+                peer=_peer(row), purpose=TokenPurpose(row["purpose"]), token_hash=row["token_hash"]
+            )
+            for row in await self._pool.fetch(sql("callers_of_tokens"), list(token_hashes))
+        }
+
     async def peer(self, provider_no: int) -> Peer | None:
         row = await self._pool.fetchrow(sql("peer_of_provider"), provider_no)
         return None if row is None else _peer(row)

@@ -22,6 +22,20 @@ cross join lateral (
 ) as e
 where g.group_no = any ($1::int[]);
 
+-- name: connections_asked
+-- Of each place the group, if it is that provider's.
+select n.place, g.group_no, g.group_id, c.provider_no, c.unit, c.phases, c.contracted_import_w, c.contracted_export_w,
+    e.nominal_voltage_v
+from unnest($1::int[], $2::text[]) with ordinality as n (provider_no, group_id, place)
+join capacity_group g on g.group_id = n.group_id
+cross join lateral (
+    select * from contract v where v.group_no = g.group_no order by v.version desc limit 1
+) as c
+cross join lateral (
+    select nominal_voltage_v from element_version v where v.element_no = c.element_no order by v.version desc limit 1
+) as e
+where c.provider_no = n.provider_no;
+
 -- name: connections_of_provider
 select g.group_no, g.group_id, c.provider_no, c.unit, c.phases, c.contracted_import_w, c.contracted_export_w,
     e.nominal_voltage_v
@@ -67,6 +81,59 @@ with known as (
 )
 select (select content_hash from known) as known_hash, (select request_no from lately) as asked_lately,
     (select request_no from added) as request_no;
+
+-- name: take_requests
+-- Requests with their first steps, those alone of which nothing is known: neither their ids nor, lately, their contents.
+-- They are numbered in the order in which they came, and written in the order of their ids, so that two servers to which
+-- the same ones came do not wait for each other.
+with asked as materialized (
+    select *
+    from unnest(
+        $2::int[], $3::text[], $4::forecast_kind[], $5::text[], $6::bytea[], $7::int[], $8::int[], $9::bytea[]
+    ) with ordinality as n (
+        provider_no, group_id, kind, request_id, content_hash, first_quarter, quarters, wanted_w, place
+    )
+), fresh as materialized (
+    select f.*, nextval(pg_get_serial_sequence('capacity_request', 'request_no')) as request_no
+    from (
+        select a.*, g.group_no
+        from asked a
+        join capacity_group g using (group_id)
+        where not exists (
+                select from capacity_request r where r.provider_no = a.provider_no and r.request_id = a.request_id
+            )
+            and not exists (
+                select from request_repeat p where p.provider_no = a.provider_no and p.request_id = a.request_id
+            )
+            and not exists (
+                select
+                from (
+                    select r.content_hash, r.recorded_at
+                    from capacity_request r
+                    where r.provider_no = a.provider_no and r.group_no = g.group_no and r.kind = a.kind
+                    order by r.request_no desc
+                    limit 1
+                ) as newest
+                where newest.content_hash = a.content_hash and newest.recorded_at > now() - interval '10 minutes'
+            )
+        order by a.place
+        offset 0  -- the numbers in this order
+    ) as f
+), added as (
+    insert into capacity_request (
+        request_no, provider_no, group_no, kind, request_id, content_hash, received_at, first_quarter, quarters,
+        wanted_w
+    )
+    overriding system value
+    select request_no, provider_no, group_no, kind, request_id, content_hash, $1, first_quarter, quarters, wanted_w
+    from fresh
+    order by provider_no, request_id
+    on conflict (provider_no, request_id) do nothing
+    returning request_no
+), received as (
+    insert into request_event (request_no, step, at) select request_no, 'received', $1 from added order by request_no
+)
+select f.place, request_no from fresh f join added using (request_no);
 
 -- name: add_request_repeat
 insert into request_repeat (provider_no, request_id, content_hash, request_no)

@@ -6,6 +6,14 @@ join peer p using (provider_no)
 join provider v using (provider_no)
 where t.token_hash = $1 and t.revoked_at is null;
 
+-- name: callers_of_tokens
+-- The same of several tokens.
+select t.token_hash, t.purpose, p.*, v.provider_id
+from peer_token t
+join peer p using (provider_no)
+join provider v using (provider_no)
+where t.token_hash = any ($1::bytea[]) and t.revoked_at is null;
+
 -- name: peer_of_provider
 select p.*, v.provider_id
 from peer p
