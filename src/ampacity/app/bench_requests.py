@@ -16,7 +16,9 @@ import numpy as np
 
 from ampacity.app.bench_cycle import BENCH_SECRET, deliver, measure, new_readings, ports_of
 from ampacity.app.bench_dso import prepare_dso
+from ampacity.app.bench_gate import GateWatch, waits_after_gate
 from ampacity.app.bench_sink import sink
+from ampacity.app.beside import beside
 from ampacity.app.clock import make_clock
 from ampacity.app.engine import LOCAL, open_engine
 from ampacity.app.listening import free_port
@@ -30,7 +32,7 @@ from ampacity.oscp.routes import PATH
 from ampacity.oscp.settings import OscpSettings
 from ampacity.oscp.tokens import TokenVault
 from ampacity.simulation.dso import DsoPlan
-from ampacity.store.intake_bench import answer_times, decided_ago, give_bench_token
+from ampacity.store.intake_bench import AnsweredRequest, answered_requests, give_bench_token
 from ampacity.store.pool import Pool, connect
 from ampacity.store.postgres import PostgresGrid
 from ampacity.timegrid import QUARTER
@@ -50,8 +52,11 @@ class RequestFigures(msgspec.Struct, frozen=True, kw_only=True):
     taken_p99_ms: float
     answered_p50_s: float  # from when the request was durable to when its answer had been sent
     answered_p99_s: float
+    after_gate_p50_s: float  # the same, but from when the gate was open again, where it was closed
+    after_gate_p99_s: float
+    gate_closed_s: float  # in all
     unanswered: int
-    cycle_s: float  # from the first request to the cycle's decision
+    cycle_s: float  # from the first request until the cycle was decided
 
 
 async def bench_requests(
@@ -93,11 +98,13 @@ async def _loaded(
     for no, provider in enumerate(network.providers):
         await give_bench_token(pool, no, vault.digest(tokens[provider.provider_id]))
     with _serving(dsn, at, settings) as port:
-        begun = time.perf_counter()
-        load = _Load(port, tokens, network.groups, at)
-        await load.run(per_s, seconds)
-        took_s = await _answers(pool, len(load.taken_s))
-        decided_s = await _decided(pool, at, begun)
+        load, gate = _Load(port, tokens, network.groups, at), GateWatch(pool, at)
+        async with beside(gate.look_on()):
+            await load.run(per_s, seconds)
+            answered = await _answers(pool, len(load.taken_s))
+            await _decided(gate)
+    took_s = [(request.sent_at - request.recorded_at).total_seconds() for request in answered]
+    waited_s = waits_after_gate(answered, gate.closed)
     in_ms = np.array(load.taken_s) * 1000.0
     return RequestFigures(
         elements=len(network.elements),
@@ -108,30 +115,31 @@ async def _loaded(
         taken_p99_ms=round(float(np.percentile(in_ms, 99)), 1),
         answered_p50_s=round(float(np.percentile(took_s, 50)), 2),
         answered_p99_s=round(float(np.percentile(took_s, 99)), 2),
+        after_gate_p50_s=round(float(np.percentile(waited_s, 50)), 2),
+        after_gate_p99_s=round(float(np.percentile(waited_s, 99)), 2),
+        gate_closed_s=round(gate.closed_s, 1),
         unanswered=len(in_ms) - len(took_s),
-        cycle_s=round(decided_s, 1),
+        cycle_s=round(gate.cycle_s, 1),
     )
 
 
-async def _answers(pool: Pool, requests: int) -> list[float]:
-    """Seconds from each request to its answer, when all are answered or patience ends."""
+async def _answers(pool: Pool, requests: int) -> list[AnsweredRequest]:
+    """The answered requests, when all are answered or patience ends."""
     end = time.monotonic() + _PATIENCE_S
-    while len(took_s := await answer_times(pool)) < requests and time.monotonic() < end:  # noqa: ASYNC110  # no event
+    while len(found := await answered_requests(pool)) < requests and time.monotonic() < end:  # noqa: ASYNC110  # no event
         await asyncio.sleep(1.0)
-    if not took_s:
+    if not found:
         raise NotReady(f"none of {requests} requests was answered within {_PATIENCE_S:g} s")
-    return took_s
+    return found
 
 
-async def _decided(pool: Pool, slot: datetime, begun: float) -> float:
-    """When the cycle was decided, in seconds after a time of the performance counter."""
+async def _decided(gate: GateWatch) -> None:
+    """Wait until the cycle is decided."""
     end = time.monotonic() + _PATIENCE_S
-    while time.monotonic() < end:
-        ago_s = await decided_ago(pool, slot)
-        if ago_s is not None:
-            return time.perf_counter() - ago_s - begun
+    while gate.decided_at is None:  # what is in a database has no event
+        if time.monotonic() > end:
+            raise NotReady(f"the cycle of {gate.slot.isoformat()} was not decided")
         await asyncio.sleep(1.0)
-    raise NotReady(f"the cycle of {slot.isoformat()} was not decided")
 
 
 class _Load:

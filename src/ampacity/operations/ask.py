@@ -10,7 +10,7 @@ from ampacity.operations.together import Together
 from ampacity.peers.types import Caller, CapacityRequest, Connection
 from ampacity.ports import Clock, Peers, Requests
 
-_GATHER_S = 0.01  # requests that come one after the other are recorded together
+_GATHER_S = 0.02  # requests that come one after the other are recorded together
 
 
 async def take_request(

@@ -1,5 +1,6 @@
 """What the benchmark of the intake needs in its own database."""
 
+from dataclasses import dataclass
 from datetime import datetime
 
 from ampacity.store.pool import Pool
@@ -44,12 +45,29 @@ async def give_bench_token(pool: Pool, provider_no: int, token_hash: bytes) -> N
     await pool.execute(sql("give_bench_token"), provider_no, token_hash)
 
 
-async def answer_times(pool: Pool) -> list[float]:
-    """Of each answered request, the seconds from when it was durable to when its answer had been sent."""
-    return [r["took_s"] for r in await pool.fetch(sql("bench_answer_times"))]
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AnsweredRequest:
+    """When a request was durable, when its decision was begun, and when its answer had been sent."""
+
+    recorded_at: datetime
+    decided_at: datetime
+    sent_at: datetime
 
 
-async def decided_ago(pool: Pool, slot: datetime) -> float | None:
-    """How long ago [s] a cycle was decided; None: it is not."""
-    ago_s: float | None = await pool.fetchval(sql("bench_decided_ago"), slot)
-    return ago_s
+async def answered_requests(pool: Pool) -> list[AnsweredRequest]:
+    """Requests whose answers have been sent."""
+    return [AnsweredRequest(**r) for r in await pool.fetch(sql("bench_answered_requests"))]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GateState:
+    """Whether requests can be decided, and whether a cycle is, at a time of the database's clock."""
+
+    at: datetime
+    is_closed: bool
+    is_decided: bool
+
+
+async def gate_state(pool: Pool, slot: datetime) -> GateState:
+    """How it is now."""
+    return GateState(**await pool.fetchrow(sql("bench_gate_state"), slot))

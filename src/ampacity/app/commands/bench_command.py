@@ -143,9 +143,13 @@ def bench_negotiation(
     table = Table("", "middle", "99 %", title=f"{result.requests} requests, {result.groups} groups")
     table.add_row("to the 204 [ms]", f"{result.taken_p50_ms:.1f}", f"{result.taken_p99_ms:.1f}")
     table.add_row("to the answer [s]", f"{result.answered_p50_s:.2f}", f"{result.answered_p99_s:.2f}")
+    table.add_row("from the gate to it [s]", f"{result.after_gate_p50_s:.2f}", f"{result.after_gate_p99_s:.2f}")
     console = Console(highlight=False)
     console.print(table)
-    console.print(f"not answered: {result.unanswered}; the cycle beside them was decided after {result.cycle_s:.1f} s")
+    console.print(
+        f"not answered: {result.unanswered}; the cycle beside them was decided after {result.cycle_s:.1f} s; "
+        f"the gate was closed for {result.gate_closed_s:.1f} s"
+    )
 
 
 @bench.command("servers")

@@ -41,15 +41,23 @@ select no, 1, 'cable', 400, 250, '123', '' from generate_series(0, $1::int - 1) 
 -- name: give_bench_token
 insert into peer_token (token_hash, provider_no, purpose, issued_at) values ($2, $1, 'active', now());
 
--- name: bench_answer_times
--- Seconds from when a request was durable to when the forecast that answers it had been sent.
-select extract(epoch from min(o.sent_at) - r.recorded_at)::double precision as took_s
+-- name: bench_answered_requests
+-- When a request was durable, when the transaction that decided it began (which then waited where the gate was closed),
+-- and when the forecast that answers it had been sent.
+select r.recorded_at, d.recorded_at as decided_at, min(o.sent_at) as sent_at
 from capacity_request r
+join request_event e on e.request_no = r.request_no and e.step in ('granted', 'partly', 'refused', 'returned')
+join decision d on d.decision_id = e.decision_id
 join outbound_forecast o on o.correlation_id = r.request_id and o.sent_at is not null
-group by r.request_no, r.recorded_at;
+group by r.request_no, r.recorded_at, d.recorded_at;
 
--- name: bench_decided_ago
-select extract(epoch from clock_timestamp() - d.recorded_at)::double precision
-from cycle
-join decision d using (decision_id)
-where cycle.slot = $1;
+-- name: bench_gate_state
+-- Whether the lock of `lock_negotiation` is held or waited for, and whether a cycle is decided: when it was, the store
+-- does not say, as all of a transaction is of the time at which it began.
+select clock_timestamp() as at,
+    exists (
+        select from pg_locks
+        where locktype = 'advisory' and mode = 'ExclusiveLock' and classid = 0 and objid = 4170211502::oid
+            and database = (select oid from pg_database where datname = current_database())
+    ) as is_closed,
+    exists (select from cycle where slot = $1 and decision_id is not null) as is_decided;
