@@ -18,8 +18,9 @@ from ampacity.operations.settings import CycleSettings
 from ampacity.operations.take_in import take_in
 from ampacity.simulation.district import DistrictPlan, make_district
 from ampacity.store.outbox import OutboxStore
+from ampacity.store.postgres import PostgresCycles
 from ampacity.store.records import PostgresRecords
-from tests.operations.test_adjust import AT, NORTH, Bench, bench  # noqa: F401
+from tests.operations.test_adjust import AT, HARBOUR, NORTH, Bench, _with_two_trees, bench  # noqa: F401
 from tests.operations.test_cycle import ports
 
 QUARTER = timedelta(minutes=15)
@@ -99,6 +100,47 @@ async def test_a_request_that_is_decided_while_a_cycle_works_holds_in_it(bench):
     assert set(told.values()) == {1}
     assert len(told) == 3 * 3
     assert await PostgresRecords(bench.pool).broken_links() == []
+
+
+class WhileRead(PostgresCycles):
+    """Where something happens before each look at how long the chain is."""
+
+    def __init__(self, pool, *happens):
+        super().__init__(pool)
+        self._happens = list(happens)
+
+    async def chain_length(self) -> int:
+        if self._happens:
+            await self._happens.pop(0)()
+        return await super().chain_length()
+
+
+@pytest.mark.parametrize("elements_at_once", [1, 8192])
+async def test_what_is_decided_while_a_cycle_reads_what_was_decided_holds_in_it(pool, given, elements_at_once):
+    bench = await _with_two_trees(pool, given)  # noqa: F811
+
+    def asks(group: int):
+        async def ask():
+            await bench.ask(group, 100 + group, at=NEXT, quarters=8)
+            await bench.decide(NEXT)
+
+        return ask
+
+    async def nothing():
+        pass
+
+    cycles = WhileRead(pool, nothing, asks(NORTH), asks(HARBOUR))
+    on = replace(bench.on, peers=Meanwhile(frozenset({0, 1}), asks(2)), cycles=cycles)
+    settings = CycleSettings(elements_at_once=elements_at_once)
+    record = await run_cycle(NEXT, ports=on, forecast=ForecastSettings(), cycle=settings)
+
+    assert await bench.pool.fetchval("select count(*) from request_event where step = 'returned'") >= 2
+    decided = {group for group, _, _ in await bench.story()}
+    capacity_w = await bench.capacity_w(NEXT)
+    assert {g: capacity_w[g, :8].max() for g in decided} == {g: 100 + g for g in decided}
+    assert decided >= {NORTH, 2}
+    replayed = await replay(record.decision_id, PostgresRecords(pool))
+    assert replayed.is_equal, replayed.differences
 
 
 async def test_what_is_queued_while_a_cycle_works_does_not_come_after_it(bench):  # noqa: F811

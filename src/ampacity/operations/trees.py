@@ -231,24 +231,28 @@ class TreeDecider:
         self, gathered: Gathered, cycles: CycleStore, requests: RequestStore, peers: ConnectedPeers
     ) -> Sums:
         """Close the gate, with every batch decided from what was known then, and write the messages."""
+        behind = len(self._batches) + 1
         for _ in range(ROUNDS):
-            if await self._catch_up(gathered, cycles, requests) == 0:
+            behind = await self._catch_up(gathered, cycles, requests, fewer_than=behind)
+            if not behind:  # or where there is as much to be done as before: another round would gain nothing
                 break
         with self._stages.during("wait for requests"):
             async with self._writing:
                 await self._writer.close_gate()
-        await self._catch_up(gathered, cycles, requests)
+        await self._catch_up(gathered, cycles, requests, fewer_than=len(self._batches) + 1)
         with self._stages.during("write"):
             async with self._writing:
                 return await self._send(cycles, peers)
 
-    async def _catch_up(self, gathered: Gathered, cycles: CycleStore, requests: RequestStore) -> int:
-        """Decide again where something was decided since; gives how many batches that were."""
-        touched = await self._touched(cycles)
-        if not touched:
+    async def _catch_up(
+        self, gathered: Gathered, cycles: CycleStore, requests: RequestStore, *, fewer_than: int
+    ) -> int:
+        """Decide again where something was decided since, if in fewer batches than so many; gives in how many."""
+        if not 0 < len(await self._touched(cycles)) < fewer_than:
             return 0
         kinds = _SHARED if self._known.away is None else tuple(ForecastKind)
         known = await known_now(self._plan, cycles, requests, self._known.lapsed, kinds)
+        touched = await self._touched(cycles)  # as before; also where something was decided before that was read
         self._known = replace(known, away=self._known.away)
         async with self._writing:
             for batch in touched:
