@@ -72,7 +72,8 @@ async def _work(order: Order, due: asyncio.Event) -> None:
                 engine = await stack.enter_async_context(open_engine(order.engine))
                 work = _cycles(order, Store(pool, engine))
             case Part.DECISIONS:
-                work = [_schedule(order, Store(pool), due).run_decisions()]
+                schedule = _schedule(order, Store(pool), due)
+                work = [schedule.run_decisions(), schedule.run_following()]
             case Part.SENDING:
                 work = [_sending(order, Store(pool), due)]
         _say(READY)

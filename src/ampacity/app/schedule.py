@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -24,7 +23,8 @@ from ampacity.timegrid import QUARTER, floor_quarter
 _LOG = logging.getLogger(__name__)
 _TRY_AGAIN_S = 1.0
 _GATHER_S, _GATHER_AT_MOST_S = 0.1, 0.3  # requests gather between decisions, as long as these take
-_FOLLOW_EVERY_S = 2.0  # what becomes of decided requests is told that late at most
+_FOLLOW_EVERY_S = 2.0  # what becomes of decided requests is told that late, where there are few
+_FOLLOW_REST = 9.0  # times as long as the work took: at most a tenth of one core
 
 
 def log_cycle(record: CycleRecord) -> None:
@@ -99,7 +99,6 @@ class Schedule:
 
         A request that comes alone is decided at once; where they come one after the other they gather meanwhile.
         """
-        followed = -math.inf
         while True:
             self.asked.clear()
             begun, decided = time.monotonic(), 0
@@ -107,9 +106,6 @@ class Schedule:
                 decided = await self._decide_requests()
                 if decided:
                     self.wake_sender()
-                if time.monotonic() >= followed + _FOLLOW_EVERY_S:
-                    await self.store.requests.follow(self.clock())
-                    followed = time.monotonic()
             except AmpacityError as told:
                 _LOG.warning("%s", told)
             except Exception:  # noqa: BLE001
@@ -122,6 +118,17 @@ class Schedule:
                 await asyncio.wait_for(self.asked.wait(), _TRY_AGAIN_S)
             except TimeoutError:
                 continue
+
+    async def run_following(self) -> None:
+        """Note now and then what has become of decided requests; it holds up no decision."""
+        while True:
+            begun = time.monotonic()
+            try:
+                await self.store.requests.follow(self.clock())
+            except Exception:  # noqa: BLE001
+                # A supervisor: the database restarts, say; what was missed is noted at the next look.
+                _LOG.exception("what becomes of requests was not noted")
+            await asyncio.sleep(max(_FOLLOW_EVERY_S, _FOLLOW_REST * (time.monotonic() - begun)))
 
     async def _decide_requests(self) -> int:
         rules = self.settings.negotiation

@@ -172,6 +172,7 @@ async def _at_work(server: Server) -> AsyncIterator[None]:
         running(server.peering),
         beside(server.schedule.run_cycles()),
         beside(server.schedule.run_decisions()),
+        beside(server.schedule.run_following()),
         beside(server.schedule.run_learning()),
         beside(server.weather.run()),
         beside(_files(server)),

@@ -173,14 +173,19 @@ select o.message_id, o.provider_no as sent_to, o.kind, o.request_id, o.correlati
     e.nominal_voltage_v,
     (
         select v.reason
-        from capacity_request r
-        join request_event v using (request_no)
-        where r.provider_no = o.provider_no and v.step = 'refused'
-            and (r.request_id = o.correlation_id or r.request_no = (
+        from request_event v
+        where v.step = 'refused' and v.request_no = coalesce(
+            (
+                select r.request_no
+                from capacity_request r
+                where r.provider_no = o.provider_no and r.request_id = o.correlation_id
+            ),
+            (
                 select p.request_no
                 from request_repeat p
                 where p.provider_no = o.provider_no and p.request_id = o.correlation_id
-            ))
+            )
+        )
     ) as refusal
 from outbound_forecast o
 cross join lateral (

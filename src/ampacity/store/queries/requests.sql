@@ -53,6 +53,9 @@ select distinct group_no, kind from open_request order by group_no, kind;
 -- name: undecided_requests
 -- Requests of a kind of these groups that wait for a decision, in the order in which they came, those that wait for an
 -- operator last; at most 100 of a group, so that none hides another's.
+with waiting as materialized (
+    select request_no from open_request where group_no = any ($1::int[]) and kind = $2
+)
 select w.request_no, w.provider_no, w.group_no, w.kind, w.request_id, w.received_at, w.first_quarter, w.quarters,
     w.wanted_w, w.consent_until, w.consent_given, w.consent_reason,
     array(
@@ -64,11 +67,13 @@ from (
         row_number() over (
             partition by r.group_no order by d.step is not null and a.step is null, r.request_no
         ) as place
-    from open_request o
-    join capacity_request r using (request_no)
+    from waiting o
+    cross join lateral (
+        select * from capacity_request c where c.request_no = o.request_no
+        offset 0  -- a look-up for each: of all that were ever asked few wait
+    ) as r
     left join request_event d on d.request_no = r.request_no and d.step = 'deferred'
     left join request_event a on a.request_no = r.request_no and a.step in ('approved', 'rejected')
-    where o.group_no = any ($1::int[]) and o.kind = $2
 ) as w
 where w.place <= 100
 order by w.is_deferred, w.request_no;
