@@ -140,9 +140,10 @@ def _unusable(name: str, wrong: Bools | np.bool_, value: NDArray[np.floating], r
 
 
 def _pieces(shape: tuple[int, ...], workers: int) -> Iterator[slice]:
-    """The quarters in runs that fit into caches, and at least one for each worker."""
+    """The quarters in runs that fit into caches, as long as each other, and at least one for each worker."""
     groups, quarters = shape
-    run = max(1, min(_AT_A_TIME // max(groups, 1), -(-quarters // max(workers, 1))))
+    most = max(1, min(_AT_A_TIME // max(groups, 1), -(-quarters // max(workers, 1))))
+    run = -(-quarters // -(-quarters // most))
     return (slice(t, min(t + run, quarters)) for t in range(0, quarters, run))
 
 

@@ -135,9 +135,10 @@ async def _decide_slot(
             )  # fmt: skip
             async with aclosing(blocks):
                 async for block in blocks:
-                    tally.add(block, plan.limit_w[block.elements.start : block.elements.stop])
                     await decider.keep(block, kept_levels(forecast, slot))
-                    for batch, outlook in gathered.add(block.room):
+                    limit_w = plan.limit_w[block.elements.start : block.elements.stop]
+                    await asyncio.to_thread(tally.add, block, limit_w)  # beside the event loop, which sends and reads
+                    for batch, outlook in await asyncio.to_thread(gathered.add, block.room):
                         await decider.start(batch, outlook)
             await decider.done()
             decided = await decider.close(gathered, ports.cycles, ports.requests, ports.peers)

@@ -212,9 +212,11 @@ def _with_rest(
 def whole_watts(power_w: Floats) -> NDArray[np.float32]:
     """Rounded down to whole watts, and never up where float32 is coarser than that (beyond 16 MW)."""
     down = np.floor(power_w + 1e-6)
-    stored = down.astype(np.float32)
-    exact: NDArray[np.float32] = np.where(stored > down, np.nextafter(stored, np.float32(0)), stored)
-    return exact
+    stored: NDArray[np.float32] = down.astype(np.float32)
+    up = stored > down
+    if up.any():
+        stored[up] = np.nextafter(stored[up], np.float32(0))
+    return stored
 
 
 def _fill(network: Network, headroom_w: Floats, weight: Floats, floor_w: Floats, cap_w: Floats) -> Allocation:
