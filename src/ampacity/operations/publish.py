@@ -14,6 +14,7 @@ from ampacity.peers.types import Address, Delivery, OutboundForecast, Outcome, P
 
 _FIRST_S, _LONGEST_S = 2.0, 300.0
 _FEW = 128  # messages that are claimed for many providers together; who has more is seen to by itself
+_PAGE_S = 1.0  # a page is as large as is sent in that time: what is marked at its end may hold up an answer
 _GATHER_S = 0.02  # what was sent to several is marked together
 
 
@@ -93,16 +94,18 @@ class Sender:
         """Send a provider the few messages claimed, or page by page; stop as soon as it cannot be reached."""
         if claimed is not None:
             return await self._send_or_rest(peer, claimed)
-        last = -1
+        last, page = -1, _FEW
         while True:
             found, claimed = await self.desk.outbox.claim(
-                peer.provider_no, self.owner, behind=last, limit=self.batch, lease_s=self.lease_s
+                peer.provider_no, self.owner, behind=last, limit=page, lease_s=self.lease_s
             )
             if found is None:
                 return True
+            begun = time.monotonic()
             if not await self._send_or_rest(peer, claimed):
                 return False
-            last = found
+            in_time = len(claimed) * _PAGE_S / max(time.monotonic() - begun, 1e-3) if claimed else 2 * page
+            last, page = found, min(max(int(in_time), _FEW), self.batch)
 
     async def _send_or_rest(self, peer: Peer, claimed: list[OutboundForecast]) -> bool:
         provider_no = peer.provider_no

@@ -36,16 +36,19 @@ set superseded_at = now()
 where o.provider_no = $1 and o.group_no > $2 and o.group_no <= $3
     and o.sent_at is null and o.superseded_at is null and o.dead_at is null
     and o.correlation_id is null and coalesce(o.lease_until, '-infinity') <= now()
-    and exists (
-        select from outbound_forecast n
+    and (
+        select n.message_id
+        from outbound_forecast n
         where n.group_no = o.group_no and n.kind = o.kind and n.message_id > o.message_id and n.dead_at is null
-    );
+        order by n.message_id desc
+        limit 1
+    ) is not null;
 
 -- name: claim_messages
 -- The first waiting message of each (group, kind) of a page that is due and in nobody's hands; a message whose
 -- predecessor is under way or put off waits for it, so that the order holds.
--- Whether it still waits is asked so that it is looked up by its number: of what waits there may be much, and in an index
--- of that a number is found by reading all of it.
+-- Each is looked up by its number, however few or many the planner takes to be waiting: it may have counted them when
+-- none was, or all.  (In the index of what waits a number is found by reading all of it.)
 with first as materialized (
     select distinct on (w.group_no, w.kind) w.message_id, w.due_at, w.lease_until
     from outbound_forecast w
@@ -55,36 +58,45 @@ with first as materialized (
 ), taken as (
     select o.message_id
     from first f
-    join outbound_forecast o using (message_id)
+    cross join lateral (
+        select o.message_id
+        from outbound_forecast o
+        where o.message_id = f.message_id
+            and coalesce(o.sent_at, o.superseded_at, o.dead_at) is null  -- nor since, by another server
+            and o.due_at <= now() and coalesce(o.lease_until, '-infinity') <= now()
+            and exists (select from peer p where p.provider_no = $1 and p.state = 'connected')
+        for update of o skip locked
+    ) as o
     where f.due_at <= now() and coalesce(f.lease_until, '-infinity') <= now()
-        and coalesce(o.sent_at, o.superseded_at, o.dead_at) is null  -- nor since, by another server
-        and o.due_at <= now() and coalesce(o.lease_until, '-infinity') <= now()
-        and exists (select from peer p where p.provider_no = $1 and p.state = 'connected')
-    for update of o skip locked
 )
 update outbound_forecast o
 set leased_by = $4, lease_until = now() + make_interval(secs => $5), attempts = attempts + 1
-from taken
-where o.message_id = taken.message_id
+where o.message_id = any (array(select message_id from taken))
 returning o.message_id;
 
 -- name: supersede_before_answers
 -- What waits before an answer to a request, of its group and kind, is pointless unless it is one itself.
-with older as (
-    select o.message_id
+with answers as materialized (
+    select a.provider_no, a.group_no, a.kind, a.message_id
     from outbound_forecast a
-    join outbound_forecast o using (provider_no, group_no, kind)
     where a.provider_no = any ($1::int[]) and a.correlation_id is not null
         and a.sent_at is null and a.superseded_at is null and a.dead_at is null
-        and o.message_id < a.message_id and o.correlation_id is null
-        and o.sent_at is null and o.superseded_at is null and o.dead_at is null
-        and coalesce(o.lease_until, '-infinity') <= now()
-    for update of o skip locked
+), older as (
+    select o.message_id
+    from answers a
+    cross join lateral (
+        select o.message_id
+        from outbound_forecast o
+        where o.provider_no = a.provider_no and o.group_no = a.group_no and o.kind = a.kind
+            and o.message_id < a.message_id and o.correlation_id is null
+            and o.sent_at is null and o.superseded_at is null and o.dead_at is null
+            and coalesce(o.lease_until, '-infinity') <= now()
+        for update of o skip locked
+    ) as o
 )
 update outbound_forecast o
 set superseded_at = now()
-from older
-where o.message_id = older.message_id;
+where o.message_id = any (array(select message_id from older));
 
 -- name: claim_answers
 -- As `claim_messages`, the first $3 answers to requests of each of several providers, whatever else waits for them.
@@ -94,26 +106,30 @@ with first as materialized (
     where a.provider_no = any ($1::int[]) and a.correlation_id is not null
         and a.sent_at is null and a.superseded_at is null and a.dead_at is null
         and a.due_at <= now() and coalesce(a.lease_until, '-infinity') <= now()
-        and not exists (
-            select from outbound_forecast b
+        and a.message_id = (
+            select b.message_id
+            from outbound_forecast b
             where b.provider_no = a.provider_no and b.group_no = a.group_no and b.kind = a.kind
-                and b.message_id < a.message_id
                 and b.sent_at is null and b.superseded_at is null and b.dead_at is null
+            order by b.message_id
+            limit 1
         )
 ), taken as (
     select o.message_id
     from first f
-    join outbound_forecast o using (message_id)
+    cross join lateral (
+        select o.message_id
+        from outbound_forecast o
+        where o.message_id = f.message_id and coalesce(o.sent_at, o.superseded_at, o.dead_at) is null
+            and o.due_at <= now() and coalesce(o.lease_until, '-infinity') <= now()
+            and exists (select from peer p where p.provider_no = o.provider_no and p.state = 'connected')
+        for update of o skip locked
+    ) as o
     where f.place <= $3
-        and coalesce(o.sent_at, o.superseded_at, o.dead_at) is null
-        and o.due_at <= now() and coalesce(o.lease_until, '-infinity') <= now()
-        and exists (select from peer p where p.provider_no = o.provider_no and p.state = 'connected')
-    for update of o skip locked
 )
 update outbound_forecast o
 set leased_by = $2, lease_until = now() + make_interval(secs => $4), attempts = attempts + 1
-from taken
-where o.message_id = taken.message_id
+where o.message_id = any (array(select message_id from taken))
 returning o.message_id;
 
 -- name: supersede_older_messages_of
@@ -124,16 +140,18 @@ with older as (
     from outbound_forecast o
     where o.provider_no = any ($1::int[]) and o.sent_at is null and o.superseded_at is null and o.dead_at is null
         and o.correlation_id is null and coalesce(o.lease_until, '-infinity') <= now()
-        and exists (
-            select from outbound_forecast n
+        and (
+            select n.message_id
+            from outbound_forecast n
             where n.group_no = o.group_no and n.kind = o.kind and n.message_id > o.message_id and n.dead_at is null
-        )
+            order by n.message_id desc
+            limit 1
+        ) is not null
     for update of o skip locked
 )
 update outbound_forecast o
 set superseded_at = now()
-from older
-where o.message_id = older.message_id;
+where o.message_id = any (array(select message_id from older));
 
 -- name: claim_few_messages
 -- As `claim_messages`, the first $3 of each of several providers.
@@ -153,16 +171,18 @@ with first as materialized (
 ), taken as (
     select o.message_id
     from few f
-    join outbound_forecast o using (message_id)
-    where coalesce(o.sent_at, o.superseded_at, o.dead_at) is null
-        and o.due_at <= now() and coalesce(o.lease_until, '-infinity') <= now()
-        and exists (select from peer p where p.provider_no = o.provider_no and p.state = 'connected')
-    for update of o skip locked
+    cross join lateral (
+        select o.message_id
+        from outbound_forecast o
+        where o.message_id = f.message_id and coalesce(o.sent_at, o.superseded_at, o.dead_at) is null
+            and o.due_at <= now() and coalesce(o.lease_until, '-infinity') <= now()
+            and exists (select from peer p where p.provider_no = o.provider_no and p.state = 'connected')
+        for update of o skip locked
+    ) as o
 )
 update outbound_forecast o
 set leased_by = $2, lease_until = now() + make_interval(secs => $4), attempts = attempts + 1
-from taken
-where o.message_id = taken.message_id
+where o.message_id = any (array(select message_id from taken))
 returning o.message_id;
 
 -- name: claimed_messages
