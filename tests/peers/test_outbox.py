@@ -3,6 +3,7 @@
 import asyncio
 import json
 from collections import Counter
+from collections.abc import Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from uuid import UUID
@@ -287,3 +288,49 @@ async def test_what_waits_is_claimed_soon_where_nothing_waited_when_the_table_wa
 
     assert plan["Actual Rows"] == 1  # the first one of the group
     assert plan["Shared Hit Blocks"] + plan["Shared Read Blocks"] < 20_000
+
+
+@pytest.mark.parametrize("analysed", ["when nothing waited", "when all of it waited"])
+async def test_claiming_takes_as_long_as_what_waits_whatever_the_planner_thinks_of_it(pool, analysed):
+    providers, groups = 40, 1000
+    await add_grid(pool, {f"g{n}": f"fp{n % providers}" for n in range(groups)}, unit="W")
+    decision_id = await decide(pool, np.ones((groups, 1)), kinds=["CONSUMPTION"], send=False)
+    await pool.execute(
+        "insert into peer (provider_no, state, state_since) select provider_no, 'offline', now() from provider"
+    )
+    await pool.execute(
+        "insert into outbound_forecast (decision_id, kind, provider_no, group_no, correlation_id, sent_at)"
+        " select $1, 'CONSUMPTION', provider_no, group_no, case when n > 1 then group_no || ' ' || n end, now()"
+        " from current_contract, generate_series(1, 3) as n",
+        decision_id,
+    )
+    if analysed == "when nothing waited":
+        await pool.execute("analyze outbound_forecast")
+        await pool.execute("analyze peer")
+    await pool.execute("update outbound_forecast set sent_at = null")
+    await pool.execute("update peer set state = 'connected'")
+    if analysed == "when all of it waited":
+        await pool.execute("analyze outbound_forecast")
+    numbers, owner = list(range(providers)), UUID(int=1)
+    steps = {
+        "supersede_before_answers": (numbers,),
+        "claim_answers": (numbers, owner, 10, 60.0),
+        "supersede_older_messages_of": (numbers,),
+        "claim_few_messages": (numbers, owner, 10, 60.0),
+        "supersede_older_messages": (0, -1, groups),
+        "claim_messages": (0, -1, groups, owner, 60.0),
+    }
+    most = {}
+    for name, arguments in steps.items():
+        explained = await pool.fetchval(f"explain (analyze, format json)\n{sql(name)}", *arguments)
+        most[name] = max(rows_handled(json.loads(explained)[0]["Plan"]))
+
+    assert {name: rows for name, rows in most.items() if rows > 10 * 3 * groups} == {}
+
+
+def rows_handled(plan: dict) -> Iterator[int]:
+    """How many rows each node of a plan looked at."""
+    removed = sum(rows for name, rows in plan.items() if name.startswith("Rows Removed by"))
+    yield (plan["Actual Rows"] + removed) * plan["Actual Loops"]
+    for inner in plan.get("Plans", ()):
+        yield from rows_handled(inner)

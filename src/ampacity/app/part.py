@@ -25,7 +25,7 @@ from ampacity.store.pool import connect
 
 _CONNECTIONS = 10
 _LAST_WORDS_S = 2.0  # then a calculation that is under way is left
-_LESS_URGENT = 5  # nice: where processors are scarce, a cycle lets those pass who are waited for
+_LESS_URGENT = {Part.CYCLES: 7, Part.DECISIONS: 3, Part.SENDING: 3}  # nice: who listens has a peer that waits
 
 
 def main() -> None:
@@ -65,9 +65,9 @@ async def _work(order: Order, due: asyncio.Event) -> None:
     pool = await connect(order.dsn, max_size=_CONNECTIONS)
     async with AsyncExitStack() as stack:
         stack.push_async_callback(pool.close)
+        os.nice(_LESS_URGENT[order.part])
         match order.part:
             case Part.CYCLES:
-                os.nice(_LESS_URGENT)
                 keep_freed()
                 engine = await stack.enter_async_context(open_engine(order.engine))
                 work = _cycles(order, Store(pool, engine))

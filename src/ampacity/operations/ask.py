@@ -1,5 +1,6 @@
 """A provider asks for another capacity, or gives some back: recorded first, decided elsewhere."""
 
+import asyncio
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -52,14 +53,17 @@ class AskDesk:
         return await self._together.ask(asking)
 
     async def _take(self, askings: Sequence[Asking]) -> list[bool]:
-        callers = await self._peers.callers([a.token_hash for a in askings])
-        known = [(n, a, callers[a.token_hash]) for n, a in enumerate(askings) if a.token_hash in callers]
-        groups = await self._requests.connections_asked([(c.peer.provider_no, a.group_id) for _, a, c in known])
+        callers, groups = await asyncio.gather(
+            self._peers.callers([a.token_hash for a in askings]),
+            self._requests.connections_asked([(a.token_hash, a.group_id) for a in askings]),
+        )
         right: list[tuple[int, int, CapacityRequest]] = []
-        for (n, asking, caller), group in zip(known, groups, strict=True):
+        for n, (asking, group) in enumerate(zip(askings, groups, strict=True)):
+            caller = callers.get(asking.token_hash)
+            if caller is None or group is None or group.provider_no != caller.peer.provider_no:
+                continue
             with suppress(AmpacityError):  # it is told so on the long way
-                if group is not None:
-                    right.append((n, caller.peer.provider_no, asking.judged(caller, group)))
+                right.append((n, group.provider_no, asking.judged(caller, group)))
         numbers = await self._requests.add_requests([(no, request) for _, no, request in right], self._clock())
         taken = [False] * len(askings)
         for (n, _, _), request_no in zip(right, numbers, strict=True):

@@ -34,7 +34,7 @@ class Sender:
     _busy: set[int] = field(default_factory=set)
     _taken: dict[int, tuple[Peer, list[OutboundForecast] | None]] = field(default_factory=dict)  # with what was claimed
     _answers: dict[int, tuple[Peer, list[OutboundForecast]]] = field(default_factory=dict)  # likewise
-    _answered: set[int] = field(default_factory=set)  # who is sent answers beside what else it is being sent
+    _answered: set[int] = field(default_factory=set)  # who is being sent answers
     _rests: dict[int, tuple[int, float]] = field(default_factory=dict)  # provider → failures in a row, until
     _marking: Together[Sequence[int], None] = field(init=False)
 
@@ -69,11 +69,12 @@ class Sender:
             self._busy.discard(provider_no)
 
     async def ready_answers(self) -> list[int]:
-        """Providers that are being sent much, and that an answer to a request waits for: it does not wait behind it."""
-        busy = [no for no in self._busy if no not in self._answered and not self._rests_now(no)]
-        if not busy:
+        """Providers that an answer to a request waits for: it does not wait for what else is sent, nor to be marked."""
+        waiting = await self.desk.outbox.waiting_for_answers()
+        free = [no for no in waiting if no not in self._answered and not self._rests_now(no)]
+        if not free:
             return []
-        few = await self.desk.outbox.claim_answers(busy, self.owner, each=_FEW, lease_s=self.lease_s)
+        few = await self.desk.outbox.claim_answers(free, self.owner, each=_FEW, lease_s=self.lease_s)
         peers = await self.desk.peers.peers_of(list(few)) if few else {}
         self._answers.update({no: (peers[no], claimed) for no, claimed in few.items()})
         self._answered.update(few)
@@ -83,7 +84,7 @@ class Sender:
         """Send a provider the answers that were taken on; gives whether it was reached."""
         try:
             peer, claimed = self._answers.pop(provider_no)
-            return await self._send_all(provider_no, address_of(self.desk, peer), claimed, self.answers_at_once)
+            return await self._send_or_rest(peer, claimed, self.answers_at_once)
         finally:
             self._answered.discard(provider_no)
 
@@ -93,8 +94,8 @@ class Sender:
     async def _send_to(self, peer: Peer, claimed: list[OutboundForecast] | None) -> bool:
         """Send a provider the few messages claimed, or page by page; stop as soon as it cannot be reached."""
         if claimed is not None:
-            return await self._send_or_rest(peer, claimed)
-        last, page = -1, _FEW
+            return await self._send_or_rest(peer, claimed, self.sends_per_peer)
+        last, page = -1, min(_FEW, self.batch)
         while True:
             found, claimed = await self.desk.outbox.claim(
                 peer.provider_no, self.owner, behind=last, limit=page, lease_s=self.lease_s
@@ -102,14 +103,14 @@ class Sender:
             if found is None:
                 return True
             begun = time.monotonic()
-            if not await self._send_or_rest(peer, claimed):
+            if not await self._send_or_rest(peer, claimed, self.sends_per_peer):
                 return False
             in_time = len(claimed) * _PAGE_S / max(time.monotonic() - begun, 1e-3) if claimed else 2 * page
             last, page = found, min(max(int(in_time), _FEW), self.batch)
 
-    async def _send_or_rest(self, peer: Peer, claimed: list[OutboundForecast]) -> bool:
+    async def _send_or_rest(self, peer: Peer, claimed: list[OutboundForecast], at_once: int) -> bool:
         provider_no = peer.provider_no
-        reached = await self._send_all(provider_no, address_of(self.desk, peer), claimed, self.sends_per_peer)
+        reached = await self._send_all(provider_no, address_of(self.desk, peer), claimed, at_once)
         if not reached:
             failures = self._rests.get(provider_no, (0, 0.0))[0] + 1
             self._rests[provider_no] = (failures, time.monotonic() + _wait_s(failures))

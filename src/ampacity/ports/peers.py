@@ -157,6 +157,9 @@ class Outbox(Protocol):
     ) -> dict[int, list[OutboundForecast]]:
         """Take the first due messages of several connected providers, so many of each, as `claim` does; by provider."""
 
+    async def waiting_for_answers(self) -> list[int]:
+        """Providers that a due answer to a request waits for."""
+
     async def claim_answers(
         self, provider_nos: Sequence[int], owner: UUID, *, each: int, lease_s: float
     ) -> dict[int, list[OutboundForecast]]:
@@ -196,8 +199,8 @@ class Requests(Protocol):
             Conflict: another request has the same id.
         """
 
-    async def connections_asked(self, asked: Sequence[tuple[int, str]]) -> list[Connection | None]:
-        """As `connection`, of several providers and their groups."""
+    async def connections_asked(self, asked: Sequence[tuple[bytes, str]]) -> list[Connection | None]:
+        """As `connection`, of several providers, by their tokens, and their groups."""
 
     async def add_requests(self, asked: Sequence[tuple[int, CapacityRequest]], at: datetime) -> list[int | None]:
         """Record requests of providers in this order, durable when this returns; None for each that `add_request` has

@@ -41,8 +41,9 @@ class AskedStore:
         # the same id came over another connection at the same moment
         return await self.add_request(provider_no, request, at)
 
-    async def connections_asked(self, asked: Sequence[tuple[int, str]]) -> list[Connection | None]:
-        rows = await self._pool.fetch(sql("connections_asked"), [no for no, _ in asked], [group for _, group in asked])
+    async def connections_asked(self, asked: Sequence[tuple[bytes, str]]) -> list[Connection | None]:
+        tokens, groups = [token_hash for token_hash, _ in asked], [group_id for _, group_id in asked]
+        rows = await self._pool.fetch(sql("connections_asked"), tokens, groups)
         found = {row["place"]: connection_of(row) for row in rows}
         return [found.get(n) for n in range(1, len(asked) + 1)]
 

@@ -43,6 +43,9 @@ class OutboxStore:
         steps = "supersede_older_messages_of", "claim_few_messages"
         return await self._claimed_of(steps, provider_nos, owner, each, lease_s)
 
+    async def waiting_for_answers(self) -> list[int]:
+        return [row["provider_no"] for row in await self._pool.fetch(sql("providers_with_due_answers"))]
+
     async def claim_answers(
         self, provider_nos: Sequence[int], owner: UUID, *, each: int, lease_s: float
     ) -> dict[int, list[OutboundForecast]]:

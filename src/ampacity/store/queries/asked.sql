@@ -23,10 +23,11 @@ cross join lateral (
 where g.group_no = any ($1::int[]);
 
 -- name: connections_asked
--- Of each place the group, if it is that provider's.
+-- Of each place the group, if it is that of who holds the token.
 select n.place, g.group_no, g.group_id, c.provider_no, c.unit, c.phases, c.contracted_import_w, c.contracted_export_w,
     e.nominal_voltage_v
-from unnest($1::int[], $2::text[]) with ordinality as n (provider_no, group_id, place)
+from unnest($1::bytea[], $2::text[]) with ordinality as n (token_hash, group_id, place)
+join peer_token t on t.token_hash = n.token_hash and t.revoked_at is null
 join capacity_group g on g.group_id = n.group_id
 cross join lateral (
     select * from contract v where v.group_no = g.group_no order by v.version desc limit 1
@@ -34,7 +35,7 @@ cross join lateral (
 cross join lateral (
     select nominal_voltage_v from element_version v where v.element_no = c.element_no order by v.version desc limit 1
 ) as e
-where c.provider_no = n.provider_no;
+where c.provider_no = t.provider_no;
 
 -- name: connections_of_provider
 select g.group_no, g.group_id, c.provider_no, c.unit, c.phases, c.contracted_import_w, c.contracted_export_w,

@@ -13,6 +13,14 @@ cross join lateral (
 ) as d
 where p.state = 'connected' and d.messages > 0;
 
+-- name: providers_with_due_answers
+select distinct o.provider_no
+from outbound_forecast o
+join peer p using (provider_no)
+where o.correlation_id is not null and o.sent_at is null and o.superseded_at is null and o.dead_at is null
+    and o.due_at <= now() and coalesce(o.lease_until, '-infinity') <= now()
+    and p.state = 'connected';
+
 -- name: claim_lightly
 -- A lease need not be on the disk before what it covers is sent: where the database dies it is claimed again.
 set local synchronous_commit = off;
