@@ -19,5 +19,5 @@ def test_every_request_is_taken_and_answered_beside_a_cycle(dsn):
     assert 0 < figures["taken_p50_ms"] <= figures["taken_p99_ms"]
     assert 0 < figures["answered_p50_s"] <= figures["answered_p99_s"]
     assert 0 <= figures["after_gate_p50_s"] <= figures["after_gate_p99_s"] <= figures["answered_p99_s"]
-    assert 0.1 < figures["cycle_s"] < 120
+    assert 0 <= figures["cycle_s"] < 120  # by looks 0.05 s apart: of so small a grid it may be over at the first one
     assert 0 <= figures["gate_closed_s"] <= figures["cycle_s"] + 60

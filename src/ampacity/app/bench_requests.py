@@ -119,7 +119,7 @@ async def _loaded(
         after_gate_p99_s=round(float(np.percentile(waited_s, 99)), 2),
         gate_closed_s=round(gate.closed_s, 1),
         unanswered=len(in_ms) - len(took_s),
-        cycle_s=round(gate.cycle_s, 1),
+        cycle_s=round(gate.cycle_s, 2),
     )
 
 
