@@ -9,7 +9,7 @@ from typing import TypeAlias
 
 import numpy as np
 
-from ampacity.allocation import Decisions, Reason, Status, element_load_w, instant_left_w
+from ampacity.allocation import element_load_w, instant_left_w
 from ampacity.network import ForecastKind
 from ampacity.operations.batch import (
     DIRECTION_OF,
@@ -21,6 +21,7 @@ from ampacity.operations.batch import (
     situation_of,
 )
 from ampacity.operations.consent import turned_down
+from ampacity.operations.outcomes import gained_w, outcome, refusal
 from ampacity.operations.settings import NegotiationSettings
 from ampacity.operations.tree_gate import TreeGate, TreeWriter
 from ampacity.ports import (
@@ -30,11 +31,9 @@ from ampacity.ports import (
     GridVersion,
     Ints,
     JsonObject,
-    RequestOutcome,
     RequestStore,
     WaitingRequest,
 )
-from ampacity.timegrid import moment_of
 
 _Tree: TypeAlias = tuple[int, ForecastKind]  # its root, and what is asked for there
 _MOST_TURNS = 10  # of a tree in a round
@@ -183,10 +182,10 @@ def _is_small(
 async def _write(writer: TreeWriter, decided: DecidedBatch, due: Collection[int], now: datetime) -> None:
     outcomes = []
     for i, request in enumerate(decided.batch):
-        outcome = _outcome(decided, i, request)
+        told = outcome(decided, i, request)
         if request.request_no not in due:
-            outcome = replace(outcome, detail={**outcome.detail, "instant_w": _gained_w(decided, i, request)})
-        outcomes.append(outcome)
+            told = replace(told, detail={**told.detail, "instant_w": gained_w(decided, i, request)})
+        outcomes.append(told)
     await writer.outcomes(outcomes, now)
     await writer.reserve(decided.situation.direction, *await asyncio.to_thread(_reservation, decided), now)
     await writer.capacities(decided.table, decided.groups)
@@ -204,63 +203,6 @@ def _reservation(decided: DecidedBatch) -> tuple[Ints, Floats, Floats]:
     given_w = element_load_w(more_w[:, steps], network.parent, network.element[groups], phase_share[groups])
     held_load_w = element_load_w(held_w[:, steps], network.parent, network.element, phase_share)
     return situation.window.first + steps, situation.headroom_w[:, :, steps] - held_load_w, given_w
-
-
-def _gained_w(decided: DecidedBatch, i: int, request: WaitingRequest) -> float:
-    """The most that a request was given beyond what was held, in any quarter [W]."""
-    gained_w = decided.table.capacity_w[i] - decided.situation.held_w[request.group_no]
-    return round(float(gained_w.max(initial=0.0)), 1)
-
-
-def _outcome(decided: DecidedBatch, i: int, request: WaitingRequest) -> RequestOutcome:
-    situation = decided.situation
-    before_w, after_w = situation.held_w[request.group_no], decided.table.capacity_w[i]
-    wanted_w = asked_over(request, situation.window)
-    asks = ~np.isnan(wanted_w)
-    gives = asks & (wanted_w < before_w)
-    gets = asks & (after_w > before_w)
-    step, reason = _told(situation, decided.decisions, i, asks_anything=bool(asks.any()), gets=bool(gets.any()))
-    return RequestOutcome(
-        request=request,
-        step=step,
-        reason=reason,
-        detail={
-            "energy_wanted_wh": _energy(wanted_w),
-            "energy_held_wh": _energy(np.where(asks, after_w, np.nan)),
-        },
-        first_quarter=situation.window.first,
-        granted_w=np.where(gets, after_w, np.nan),
-        returned_w=np.where(gives, after_w, np.nan),
-    )
-
-
-def _told(situation: Situation, decisions: Decisions, i: int, *, asks_anything: bool, gets: bool) -> tuple[str, str]:
-    """The outcome of a request and its reason in words."""
-    if not asks_anything:
-        reaches = moment_of(situation.window.end).isoformat()
-        return Status.REFUSED.value, f"what it asks for is past or beyond {reaches}, to where forecasts reach"
-    status, reason = decisions.status[i], decisions.reason[i]
-    if status is Status.PARTLY and not gets:  # by less than is of use
-        status = Status.REFUSED
-    if reason is Reason.GRID and decisions.bound_by[i] >= 0:
-        element = situation.network.elements[int(decisions.bound_by[i])]
-        at = moment_of(situation.window.first + int(decisions.bound_quarter[i]))
-        return status.value, f"{element.kind} {element.element_id} carries no more at {at:%Y-%m-%d %H:%M} UTC"
-    return status.value, _REASONS[reason]
-
-
-_REASONS: Mapping[Reason, str] = {
-    Reason.MET: "all that was asked for",
-    Reason.GIVEN_BACK: "given back",
-    Reason.GRID: "the grid carries no more",
-    Reason.CONTRACT: "more than the contract",
-    Reason.CEILING: "more than one provider may have at once between gates",
-    Reason.ALL_OR_NOTHING: "it could be met only in part",
-}
-
-
-def _energy(power_w: Floats) -> float:
-    return round(float(np.nansum(power_w)) / 4.0, 1)
 
 
 def _why_undecidable(kind: ForecastKind, table: CapacityTable | None) -> str:
@@ -282,7 +224,7 @@ async def _refuse(
     """Refuse a batch without sharing anything out: each is told again what holds."""
     async with gate.decide(now, {"order": rules.order.value}) as writer:
         await writer.rests_on(version)
-        await writer.outcomes([_refusal(request, reasons[request.request_no]) for request in batch], now)
+        await writer.outcomes([refusal(request, reasons[request.request_no]) for request in batch], now)
         if table is not None:
             groups = [r.group_no for r in batch]
             same = CapacityTable(
@@ -295,14 +237,6 @@ async def _refuse(
             await _answer(writer, batch)
         await writer.finish({**_summary(batch), UNSHARED: True})
     return len(batch)
-
-
-def _refusal(request: WaitingRequest, reason: str) -> RequestOutcome:
-    nothing = np.full(1, np.nan)
-    return RequestOutcome(
-        request=request, step=Status.REFUSED.value, reason=reason, detail={}, first_quarter=request.first_quarter,
-        granted_w=nothing, returned_w=nothing,
-    )  # fmt: skip
 
 
 async def _answer(writer: TreeWriter, batch: Sequence[WaitingRequest]) -> None:
