@@ -43,17 +43,17 @@ class Bench:
     async def cycle(self, at=AT):
         await run_cycle(at, ports=self.on, forecast=ForecastSettings(), cycle=CycleSettings())
 
-    async def ask(self, group, wanted_w, at=AT, quarters=4, kind=ForecastKind.CONSUMPTION, name=None):
+    async def ask(self, group, wanted_w, at=AT, quarters=4, kind=ForecastKind.CONSUMPTION, name=None, start=None):
         name = name or f"r{group}-{wanted_w}-{at:%H%M}"
         wanted = np.full(quarters, np.floor(wanted_w), "<f4").tobytes()
         await self.pool.execute(
             "insert into capacity_request (provider_no, group_no, kind, request_id, content_hash, received_at,"
             " first_quarter, quarters, wanted_w) values ($1, $2, $3, $4, '', $5, $6, $7, $8)",
-            1 if group == HARBOUR else 0, group, kind.value, name, at, quarter_at(at), quarters, wanted,
+            1 if group == HARBOUR else 0, group, kind.value, name, at, quarter_at(start or at), quarters, wanted,
         )  # fmt: skip
 
-    async def decide(self, at=AT):
-        return await decide_waiting(at, grid=self.on.grid, requests=self.on.requests)
+    async def decide(self, at=AT, rules=None):
+        return await decide_waiting(at, grid=self.on.grid, requests=self.on.requests, rules=rules)
 
     async def capacity_w(self, at=AT):
         return (await self.on.cycles.newest_capacities(3, at))[ForecastKind.CONSUMPTION].capacity_w
@@ -73,6 +73,10 @@ class Bench:
 
 @pytest.fixture
 async def bench(pool, given):
+    return await on_a_tight_cable(pool, given)
+
+
+async def on_a_tight_cable(pool, given) -> Bench:
     bench = Bench(pool)
     network = given.network
     tight = replace(network.elements[1], rated_current_a=60.0)

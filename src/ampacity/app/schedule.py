@@ -7,6 +7,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
 
+import msgspec
+
 from ampacity.app.clock import DataClock, sleep_until
 from ampacity.app.memory import give_back
 from ampacity.app.session import Store
@@ -132,6 +134,8 @@ class Schedule:
 
     async def _decide_requests(self) -> int:
         rules = self.settings.negotiation
+        if self.clock.speed > 1:  # what waits by the wall's clock waits no longer by that of the data
+            rules = msgspec.structs.replace(rules, recall_wait_s=rules.recall_wait_s / self.clock.speed)
         return await decide_round(self.clock(), grid=self.store.grid, requests=self.store.requests, rules=rules)
 
     async def _cycle(self, slot: datetime) -> CycleRecord | None:

@@ -22,6 +22,7 @@ from ampacity.operations.batch import (
 )
 from ampacity.operations.consent import turned_down
 from ampacity.operations.outcomes import gained_w, outcome, refusal
+from ampacity.operations.recalls import may_be_told_later
 from ampacity.operations.settings import NegotiationSettings
 from ampacity.operations.tree_gate import TreeGate, TreeWriter
 from ampacity.ports import (
@@ -132,7 +133,8 @@ async def _decide_fresh(
         return 0
     async with gate.decide(now, {"order": rules.order.value}) as writer:
         await writer.rests_on(version)
-        await _write(writer, await asyncio.to_thread(decide_batch, situation, batch, rules.order), due, now)
+        decided = await asyncio.to_thread(decide_batch, situation, batch, rules.order)
+        await _write(writer, decided, due, now=now, recall_wait_s=rules.recall_wait_s)
         await writer.finish(_summary(batch))
     return len(batch)
 
@@ -179,7 +181,9 @@ def _is_small(
     return _rise_w(situation, request) <= float(left_w)
 
 
-async def _write(writer: TreeWriter, decided: DecidedBatch, due: Collection[int], now: datetime) -> None:
+async def _write(
+    writer: TreeWriter, decided: DecidedBatch, due: Collection[int], *, now: datetime, recall_wait_s: float
+) -> None:
     outcomes = []
     for i, request in enumerate(decided.batch):
         told = outcome(decided, i, request)
@@ -190,7 +194,9 @@ async def _write(writer: TreeWriter, decided: DecidedBatch, due: Collection[int]
     await writer.reserve(decided.situation.direction, *await asyncio.to_thread(_reservation, decided), now)
     await writer.capacities(decided.table, decided.groups)
     await _answer(writer, decided.batch)
-    await writer.send(decided.table.kind, decided.groups[len(decided.batch) :])
+    at_once, later = may_be_told_later(decided, now, recall_wait_s)
+    await writer.send(decided.table.kind, at_once.tolist())
+    await writer.send_later(decided.table.kind, later.tolist(), recall_wait_s)
 
 
 def _reservation(decided: DecidedBatch) -> tuple[Ints, Floats, Floats]:

@@ -116,8 +116,12 @@ class NegotiationSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unkn
     """The same, as a part of the group's contract; 0: none is asked."""
     consent_wait_s: float = 900.0
     """How long an operator may take to answer [s]; then the rule decides."""
+    recall_wait_s: float = 30.0
+    """Who gives back what was lent is told once in so long [s], 5 minutes or more before it holds; 0: each time."""
 
     def __post_init__(self) -> None:
+        if not 0 <= self.recall_wait_s <= 300:
+            raise ValueError(f"recall_wait_s is {self.recall_wait_s}, must be from 0 to 300")
         if not 0 <= self.gate_s <= 86_400:
             raise ValueError(f"gate_s is {self.gate_s}, must be from 0 to 86400")
         if not 0 <= self.instant_fraction <= 1:

@@ -101,6 +101,10 @@ class TreeWriter:
     async def send(self, kind: ForecastKind, groups: Sequence[int]) -> None:
         await self._writer.send(kind, self._whole(groups))
 
+    async def send_later(self, kind: ForecastKind, groups: Sequence[int], wait_s: float) -> None:
+        """As of a `RequestWriter`."""
+        await self._writer.send_later(kind, self._whole(groups), wait_s)
+
     async def answer(self, kind: ForecastKind, answers: Sequence[tuple[int, str]]) -> None:
         """As of a `RequestWriter`."""
         numbers = self._whole([g for g, _ in answers])

@@ -113,6 +113,13 @@ class RequestWriter(DecisionWriter, Protocol):
         """Send to groups what they hold now, each time as the answer to a message."""
         ...
 
+    async def send_later(self, kind: ForecastKind, groups: Sequence[int], wait_s: float) -> None:
+        """Send to groups what they hold, `wait_s` from now [s] at the latest.
+
+        What waits for a group already, untried and no answer, says this then, and goes when it would have gone.
+        """
+        ...
+
     async def reserve(
         self, direction: Direction, quarters: Ints, room_w: Floats, given_w: Floats, at: datetime, elements: Ints
     ) -> None:

@@ -129,14 +129,25 @@ class PostgresDecision:
 
     async def send_each(self, kind: ForecastKind, messages: Sequence[tuple[int, str | None]]) -> int:
         """Send to groups what they hold now, each with the id of the message that it answers, or none."""
-        until, groups = self._until[kind], [g for g, _ in messages]
-        if unknown := [g for g in groups if g not in self.owners]:
-            found = await self._connection.fetch(sql("group_owners"), unknown)
-            self.owners.update((r["group_no"], r["provider_no"]) for r in found)
-        records = [(self.decision_id, kind.value, self.owners[g], g, answers, until) for g, answers in messages]
+        until, owners = self.until(kind), await self.owners_of([g for g, _ in messages])
+        records = [
+            (self.decision_id, kind.value, owner, g, answers, until)
+            for owner, (g, answers) in zip(owners, messages, strict=True)
+        ]
         columns = ["decision_id", "kind", "provider_no", "group_no", "correlation_id", "until_quarter"]
         await self._connection.copy("outbound_forecast", records, columns)
         return len(records)
+
+    def until(self, kind: ForecastKind) -> int:
+        """The quarter up to which the capacities of a kind reach that were written here."""
+        return self._until[kind]
+
+    async def owners_of(self, groups: Sequence[int]) -> list[int]:
+        """The numbers of the providers of groups."""
+        if unknown := [g for g in groups if g not in self.owners]:
+            found = await self._connection.fetch(sql("group_owners"), unknown)
+            self.owners.update((r["group_no"], r["provider_no"]) for r in found)
+        return [self.owners[g] for g in groups]
 
     async def lapse(self, request_no: int, at: datetime, reason: str) -> None:
         await self._connection.execute(sql("add_request_event"), request_no, "lapsed", at, self.decision_id, reason, {})

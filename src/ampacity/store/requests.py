@@ -290,5 +290,12 @@ class PostgresRequestDecision(PostgresDecision):
         ]  # fmt: skip
         await self._connection.copy("request_outcome", records, _OUTCOME_COLUMNS)
 
+    async def send_later(self, kind: ForecastKind, groups: Sequence[int], wait_s: float) -> None:
+        if groups:
+            owners = await self.owners_of(groups)
+            await self._connection.execute(
+                sql("tell_later"), self.decision_id, kind.value, list(groups), owners, self.until(kind), wait_s
+            )
+
     async def answer(self, kind: ForecastKind, answers: Sequence[tuple[int, str]]) -> None:
         await self.send_each(kind, answers)

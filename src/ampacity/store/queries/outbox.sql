@@ -141,21 +141,33 @@ where o.message_id = any (array(select message_id from taken))
 returning o.message_id;
 
 -- name: supersede_older_messages_of
--- The same of several providers; what another server has in its hands just now is left to it, as nobody waits here for
--- one row while holding another.
-with older as (
+-- The same of several providers, for what is due: what is not due, and nothing that is waits behind it, need not be
+-- looked at yet.  What another server has in its hands just now is left to it, as nobody waits here for one row while
+-- holding another.
+with due as materialized (
+    select d.provider_no, d.group_no, d.kind, d.message_id
+    from outbound_forecast d
+    where d.provider_no = any ($1::int[]) and d.sent_at is null and d.superseded_at is null and d.dead_at is null
+        and d.due_at <= now() and coalesce(d.lease_until, '-infinity') <= now()
+), older as (
     select o.message_id
-    from outbound_forecast o
-    where o.provider_no = any ($1::int[]) and o.sent_at is null and o.superseded_at is null and o.dead_at is null
-        and o.correlation_id is null and coalesce(o.lease_until, '-infinity') <= now()
-        and (
-            select n.message_id
-            from outbound_forecast n
-            where n.group_no = o.group_no and n.kind = o.kind and n.message_id > o.message_id and n.dead_at is null
-            order by n.message_id desc
-            limit 1
-        ) is not null
-    for update of o skip locked
+    from due d
+    cross join lateral (
+        select o.message_id
+        from outbound_forecast o
+        where o.provider_no = d.provider_no and o.group_no = d.group_no and o.kind = d.kind
+            and o.message_id <= d.message_id
+            and o.sent_at is null and o.superseded_at is null and o.dead_at is null
+            and o.correlation_id is null and coalesce(o.lease_until, '-infinity') <= now()
+            and (
+                select n.message_id
+                from outbound_forecast n
+                where n.group_no = o.group_no and n.kind = o.kind and n.message_id > o.message_id and n.dead_at is null
+                order by n.message_id desc
+                limit 1
+            ) is not null
+        for update of o skip locked
+    ) as o
 )
 update outbound_forecast o
 set superseded_at = now()
@@ -163,17 +175,24 @@ where o.message_id = any (array(select message_id from older));
 
 -- name: claim_few_messages
 -- As `claim_messages`, the first $3 of each of several providers.
-with first as materialized (
-    select distinct on (w.provider_no, w.group_no, w.kind) w.provider_no, w.message_id, w.due_at, w.lease_until
-    from outbound_forecast w
-    where w.provider_no = any ($1::int[]) and w.sent_at is null and w.superseded_at is null and w.dead_at is null
-    order by w.provider_no, w.group_no, w.kind, w.message_id
+with due as materialized (
+    select d.provider_no, d.group_no, d.kind, d.message_id, d.due_at
+    from outbound_forecast d
+    where d.provider_no = any ($1::int[]) and d.sent_at is null and d.superseded_at is null and d.dead_at is null
+        and d.due_at <= now() and coalesce(d.lease_until, '-infinity') <= now()
 ), few as materialized (
     select f.message_id
     from (
-        select message_id, row_number() over (partition by provider_no order by due_at, message_id) as place
-        from first
-        where due_at <= now() and coalesce(lease_until, '-infinity') <= now()
+        select d.message_id, row_number() over (partition by d.provider_no order by d.due_at, d.message_id) as place
+        from due d
+        where d.message_id = (
+            select b.message_id
+            from outbound_forecast b
+            where b.provider_no = d.provider_no and b.group_no = d.group_no and b.kind = d.kind
+                and b.sent_at is null and b.superseded_at is null and b.dead_at is null
+            order by b.message_id
+            limit 1
+        )
     ) as f
     where f.place <= $3
 ), taken as (
@@ -192,6 +211,49 @@ update outbound_forecast o
 set leased_by = $2, lease_until = now() + make_interval(secs => $4), attempts = attempts + 1
 where o.message_id = any (array(select message_id from taken))
 returning o.message_id;
+
+-- name: tell_later
+-- What these groups hold of kind $2 since decision $1 is sent in $6 s, or sooner: where the newest message of a group
+-- waits yet untried, in nobody's hands and no answer, it says this from now on; where anything else waits, no later
+-- than that.
+with newest as materialized (
+    select o.message_id
+    from unnest($3::int[], $4::int[]) as n (group_no, provider_no)
+    cross join lateral (
+        select m.*
+        from outbound_forecast m
+        where m.group_no = n.group_no and m.kind = $2
+        order by m.message_id desc
+        limit 1
+    ) as o
+    where o.provider_no = n.provider_no and coalesce(o.sent_at, o.superseded_at, o.dead_at) is null
+), free as (
+    select o.message_id
+    from newest w
+    cross join lateral (
+        select o.message_id
+        from outbound_forecast o
+        where o.message_id = w.message_id and coalesce(o.sent_at, o.superseded_at, o.dead_at) is null
+            and o.correlation_id is null and o.attempts = 0 and coalesce(o.lease_until, '-infinity') <= now()
+        for update of o skip locked
+    ) as o
+), moved as (
+    update outbound_forecast o
+    set decision_id = $1, until_quarter = $5
+    where o.message_id = any (array(select message_id from free))
+    returning o.group_no
+)
+insert into outbound_forecast (decision_id, kind, provider_no, group_no, until_quarter, due_at)
+select $1, $2, n.provider_no, n.group_no, $5, least(now() + make_interval(secs => $6), w.due_at)
+from unnest($3::int[], $4::int[]) as n (group_no, provider_no)
+cross join lateral (
+    select min(o.due_at) as due_at
+    from outbound_forecast o
+    where o.provider_no = n.provider_no and o.group_no = n.group_no and o.kind = $2
+        and o.sent_at is null and o.superseded_at is null and o.dead_at is null
+) as w
+where n.group_no not in (select group_no from moved)
+order by n.group_no;
 
 -- name: claimed_messages
 -- The claimed messages with their figures and what the wire needs to know of the group.
