@@ -1,4 +1,4 @@
-"""Cycles, decisions and sending are processes of a server's own: each is replaced, none outlives it."""
+"""Cycles, decisions, answers and the rest of sending are processes of a server: each is replaced, none outlives it."""
 
 import asyncio
 import os
@@ -11,7 +11,7 @@ from tests.acceptance.test_serve import START
 from tests.killing import parts_of
 from tests.peers.world import free_port, until
 
-PARTS = 3
+PARTS = 4
 
 
 def serving(dsn: str, speed: int = 1) -> tuple[tuple[str, ...], dict[str, str]]:

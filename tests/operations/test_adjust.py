@@ -11,7 +11,7 @@ import pytest
 from ampacity.errors import Conflict
 from ampacity.forecasting import ForecastSettings
 from ampacity.network import Direction, ForecastKind, Network
-from ampacity.operations.adjust import decide_waiting
+from ampacity.operations.adjust import decide_round, decide_waiting
 from ampacity.operations.cycle import CyclePorts, run_cycle
 from ampacity.operations.replay import replay
 from ampacity.operations.settings import CycleSettings
@@ -263,6 +263,35 @@ async def test_a_decision_locks_only_its_own_tree(pool, given):
 
     assert [(g, s) for g, s, _ in await bench.story()] == [(2, "returned")]
     assert await bench.decide() == 1
+
+
+async def test_trees_take_turns_and_each_decision_is_told(pool, given):
+    bench = await _with_two_trees(pool, given)
+    for n in range(3):
+        await bench.ask(NORTH, 100 + n)
+    await bench.ask(2, 100)
+    told = []
+
+    decided = await decide_round(
+        AT, grid=bench.on.grid, requests=bench.on.requests, tell=lambda: told.append(len(told))
+    )
+
+    rows = await bench.pool.fetch(
+        "select r.group_no from request_event e join capacity_request r using (request_no) order by event_no"
+    )
+    assert decided == len(told) == 4
+    assert [r["group_no"] for r in rows] == [NORTH, 2, NORTH, NORTH]
+
+
+async def test_what_waited_for_the_gate_is_recorded_behind_it(bench):
+    await bench.ask(NORTH, 100)
+    async with bench.on.requests.gate(alone=True):
+        deciding = asyncio.create_task(bench.decide())
+        await asyncio.sleep(0.5)
+        opened_at = await bench.pool.fetchval("select clock_timestamp()")
+    await deciding
+
+    assert await bench.pool.fetchval("select max(recorded_at) from decision") > opened_at
 
 
 async def test_what_is_decided_in_a_tree_by_itself_is_kept_and_replayed_in_the_whole_grid(pool, given):

@@ -13,6 +13,7 @@ import pytest
 
 from ampacity.app.peering import build_peering
 from ampacity.simulation.listener import Answer, listening
+from ampacity.store.outbox import OutboxStore
 from ampacity.store.sql import sql
 from tests.peers.world import KINDS, NOW, add_grid, decide, put_through, settings, until, world
 
@@ -237,6 +238,34 @@ async def test_an_answer_overtakes_what_waits_for_other_groups_and_nothing_of_it
     assert [answers for group, answers in told if group == "g199"] == ["ask"]  # which says all there is to say
     assert values["g0", "ask"] == values["g199", "ask"] == 2.0
     assert max(told.index(("g0", "ask")), told.index(("g199", "ask"))) < 100
+
+
+async def test_answers_are_in_the_hands_of_who_sends_answers_alone(pool):
+    groups = [f"g{n}" for n in range(3)]
+    await add_grid(pool, dict.fromkeys(groups, "fp"), unit="W")
+    await put_through(pool, "fp", "http://127.0.0.1:1/oscp/fp/2.0")
+    await decide(pool, np.full((3, 1), 1.0), kinds=["CONSUMPTION"], correlation_id="ask")
+    await decide(pool, np.full((3, 1), 2.0), kinds=["CONSUMPTION", "GENERATION"])
+    outbox, owner = OutboxStore(pool), UUID(int=1)
+    [provider_no] = await outbox.waiting(10)
+
+    few = await outbox.claim_few([provider_no], owner, each=100, lease_s=60)
+    await pool.execute("update outbound_forecast set lease_until = null")
+    _, page = await outbox.claim(provider_no, owner, behind=-1, limit=100, lease_s=60)
+    answers = await outbox.claim_answers([provider_no], owner, each=100, lease_s=60)
+
+    assert {m.kind.value for m in few[provider_no]} == {m.kind.value for m in page} == {"GENERATION"}
+    assert [m.correlation_id for m in answers[provider_no]] == ["ask"] * 3
+
+
+async def test_what_was_sent_is_marked_before_all_of_a_page_is(pool):
+    await add_grid(pool, {f"g{n}": "fp" for n in range(40)}, unit="W")
+    async with sink(pool, "fp", *[Answer(delay_s=0.1)] * 40) as fp, world(pool, sends_per_peer=1):
+        await decide(pool, np.full((40, 1), 1.0), kinds=["CONSUMPTION"])
+        await until(lambda: len(fp.got) >= 10)
+        marked = 40 - await waiting(pool)
+
+    assert 5 <= marked < 20
 
 
 async def test_who_wants_changes_only_gets_changes_only(pool):

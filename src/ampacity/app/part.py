@@ -5,7 +5,7 @@ import logging
 import os
 import signal
 import sys
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Sequence
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ from ampacity.app.gateway.files import watch
 from ampacity.app.logs import log_to_stderr
 from ampacity.app.memory import keep_freed
 from ampacity.app.parts import FAILED, READY, WAKE, Order, Part
-from ampacity.app.peering import build_peering, look_for_ever
+from ampacity.app.peering import Look, answers, build_peering, look_for_ever, messages, sessions
 from ampacity.app.schedule import Schedule, log_cycle
 from ampacity.app.secret import with_secret_key
 from ampacity.app.session import Store
@@ -25,7 +25,9 @@ from ampacity.store.pool import connect
 
 _CONNECTIONS = 10
 _LAST_WORDS_S = 2.0  # then a calculation that is under way is left
-_LESS_URGENT = {Part.CYCLES: 7, Part.DECISIONS: 3, Part.SENDING: 3}  # nice: who listens has a peer that waits
+_LESS_URGENT = {  # nice: who listens has a peer that waits
+    Part.CYCLES: 7, Part.DECISIONS: 3, Part.ANSWERS: 1, Part.SENDING: 3,
+}  # fmt: skip
 
 
 def main() -> None:
@@ -74,8 +76,10 @@ async def _work(order: Order, due: asyncio.Event) -> None:
             case Part.DECISIONS:
                 schedule = _schedule(order, Store(pool), due)
                 work = [schedule.run_decisions(), schedule.run_following()]
+            case Part.ANSWERS:
+                work = [_sending(order, Store(pool), due, [answers])]
             case Part.SENDING:
-                work = [_sending(order, Store(pool), due)]
+                work = [_sending(order, Store(pool), due, [sessions, messages])]
         _say(READY)
         async with asyncio.TaskGroup() as group:  # which ends when all of them have ended
             for each in work:
@@ -96,13 +100,13 @@ def _cycles(order: Order, store: Store) -> list[Coroutine[Any, Any, None]]:
     return [*work, watch(Path(folder), grid=store.grid, clock=order.clock)] if folder else work
 
 
-async def _sending(order: Order, store: Store, due: asyncio.Event) -> None:
+async def _sending(order: Order, store: Store, due: asyncio.Event, what: Sequence[Look]) -> None:
     peering = build_peering(
         store.pool, with_secret_key(order.settings, os.environ), public_url=order.settings.server.base_url(),
         clock=order.clock, woken=due,
     )  # fmt: skip
     try:
-        await look_for_ever(peering)
+        await look_for_ever(peering, what=what)
     finally:
         await peering.client.close()
 

@@ -1,7 +1,7 @@
 """The parts of a server's work that run in processes of their own, so that none holds up who waits for an answer.
 
 Python runs one thread of a process at a time: while a cycle computes, its process answers late.  So the process that
-listens starts three others, tells each that there is work, and starts one that ended anew.  What they do they find in
+listens starts four others, tells each that there is work, and starts one that ended anew.  What they do they find in
 the database, as another server would; one that is killed is to the rest a server that died.
 """
 
@@ -34,7 +34,8 @@ class Part(StrEnum):
 
     CYCLES = "cycles"  # and learning, weather, files of the drop folder
     DECISIONS = "decisions"  # on requests
-    SENDING = "sending"  # and all else that goes out to peers: handshakes, heartbeats
+    ANSWERS = "answers"  # to requests, which do not wait for what else is sent
+    SENDING = "sending"  # all else that goes out to peers: forecasts, handshakes, heartbeats
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,7 +61,7 @@ class Order:
 
 @dataclass(frozen=True, kw_only=True)
 class Parts:
-    """Three processes; `due` of a part is set when there is work for it."""
+    """A process for each part; `due` of a part is set when there is work for it."""
 
     dsn: str
     settings: Settings
@@ -108,11 +109,23 @@ class Parts:
         try:
             order = Order(part=part, dsn=self.dsn, settings=self.settings, clock=self.clock, engine=self.engine)
             process.stdin.write(order.as_line())
-            async with beside(_pass_on(self.due[part], process.stdin)):
+            async with beside(self._pass_on(part, process.stdin)):
                 async for line in process.stdout:
                     self._heard(line.decode().strip(), part, ready)
         finally:
             await _ended(process)
+
+    async def _pass_on(self, part: Part, to: asyncio.StreamWriter) -> None:
+        """Tell a part that there is work; who sends is two, and what there is to be sent concerns both."""
+        due = self.due[part]
+        with suppress(ConnectionError):  # it ended: who reads what it says sees it
+            while True:
+                await due.wait()
+                due.clear()
+                if part is Part.SENDING:
+                    self.due[Part.ANSWERS].set()
+                to.write(b"\n")
+                await to.drain()
 
     def _heard(self, said: str, part: Part, ready: "asyncio.Future[None]") -> None:
         if said == WAKE:
@@ -123,15 +136,6 @@ class Parts:
                 ready.set_result(None)
         elif said.startswith(FAILED):
             raise NotReady(said.removeprefix(FAILED))
-
-
-async def _pass_on(due: asyncio.Event, to: asyncio.StreamWriter) -> None:
-    with suppress(ConnectionError):  # it ended: who reads what it says sees it
-        while True:
-            await due.wait()
-            due.clear()
-            to.write(b"\n")
-            await to.drain()
 
 
 async def _ended(process: Process) -> None:

@@ -3,10 +3,10 @@
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 from litestar import Router
 
@@ -32,6 +32,9 @@ from ampacity.store.peers import PeerStore
 from ampacity.store.pool import Pool
 from ampacity.store.segments import SegmentStore
 from ampacity.store.usage import UsageStore
+
+Spawn: TypeAlias = Callable[[Coroutine[Any, Any, None]], None]
+Look: TypeAlias = Callable[["Peering", Spawn], Awaitable[None]]
 
 _LOG = logging.getLogger(__name__)
 _LOOK_EVERY_S, _LOOK_AT_MOST_EVERY_S = 1.0, 0.1
@@ -138,8 +141,11 @@ async def running(peering: Peering) -> AsyncIterator[None]:
         await peering.client.close()
 
 
-async def look_for_ever(peering: Peering) -> None:
-    """Look for work again and again, at once when woken; what is found runs on its own: no peer holds up another."""
+async def look_for_ever(peering: Peering, *, what: Sequence[Look] | None = None) -> None:
+    """Look for work again and again, at once when woken; what is found runs on its own: no peer holds up another.
+
+    `what` is looked for, one after the other; by default everything.
+    """
     tasks: set[asyncio.Task[None]] = set()
 
     def spawn(work: Coroutine[Any, Any, None]) -> None:
@@ -151,7 +157,8 @@ async def look_for_ever(peering: Peering) -> None:
         while True:
             peering.woken.clear()
             again_at = time.monotonic() + _LOOK_AT_MOST_EVERY_S
-            await _guarded(_look(peering, spawn))
+            for look in what or (answers, sessions, messages):
+                await _guarded(look(peering, spawn))
             await asyncio.sleep(max(0.0, again_at - time.monotonic()))  # what comes meanwhile goes together
             try:
                 await asyncio.wait_for(peering.woken.wait(), _LOOK_EVERY_S)
@@ -163,7 +170,14 @@ async def look_for_ever(peering: Peering) -> None:
         await asyncio.gather(*tasks, return_exceptions=True)
 
 
-async def _look(peering: Peering, spawn: Callable[[Coroutine[Any, Any, None]], None]) -> None:
+async def answers(peering: Peering, spawn: Spawn) -> None:
+    """Begin to send what answers requests."""
+    for provider_no in await peering.sender.ready_answers():
+        spawn(_send(peering, peering.sender.send_answers(provider_no)))
+
+
+async def sessions(peering: Peering, spawn: Spawn) -> None:
+    """Take the next steps of handshakes, send heartbeats that are due, note who has fallen silent."""
     desk = peering.desk
     for peer in await due_steps(desk):
         spawn(_step(peering, peer))
@@ -171,11 +185,12 @@ async def _look(peering: Peering, spawn: Callable[[Coroutine[Any, Any, None]], N
         spawn(beat(desk, peer))
     for peer in await mark_silent(desk):
         _LOG.warning("%s has fallen silent", peer.provider_id)
-    sender = peering.sender
-    for provider_no in await sender.ready_answers():
-        spawn(_send(peering, sender.send_answers(provider_no)))
-    for provider_no in await sender.ready():
-        spawn(_send(peering, sender.send(provider_no)))
+
+
+async def messages(peering: Peering, spawn: Spawn) -> None:
+    """Begin to send what else waits."""
+    for provider_no in await peering.sender.ready():
+        spawn(_send(peering, peering.sender.send(provider_no)))
 
 
 async def _send(peering: Peering, sending: Coroutine[Any, Any, bool]) -> None:

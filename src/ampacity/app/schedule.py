@@ -106,8 +106,6 @@ class Schedule:
             begun, decided = time.monotonic(), 0
             try:
                 decided = await self._decide_requests()
-                if decided:
-                    self.wake_sender()
             except AmpacityError as told:
                 _LOG.warning("%s", told)
             except Exception:  # noqa: BLE001
@@ -136,7 +134,9 @@ class Schedule:
         rules = self.settings.negotiation
         if self.clock.speed > 1:  # what waits by the wall's clock waits no longer by that of the data
             rules = msgspec.structs.replace(rules, recall_wait_s=rules.recall_wait_s / self.clock.speed)
-        return await decide_round(self.clock(), grid=self.store.grid, requests=self.store.requests, rules=rules)
+        return await decide_round(
+            self.clock(), grid=self.store.grid, requests=self.store.requests, rules=rules, tell=self.wake_sender
+        )
 
     async def _cycle(self, slot: datetime) -> CycleRecord | None:
         """Decide a slot, or see that another server does; None: its time ran out."""

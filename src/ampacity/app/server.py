@@ -102,7 +102,7 @@ def _parts(
 ) -> Parts | None:
     if apart is None:
         return None
-    due = {Part.CYCLES: asyncio.Event(), Part.DECISIONS: asked, Part.SENDING: peering.woken}
+    due = {part: asyncio.Event() for part in Part} | {Part.DECISIONS: asked, Part.SENDING: peering.woken}
     return Parts(dsn=apart.dsn, settings=settings, clock=clock, engine=apart.engine, due=due)
 
 

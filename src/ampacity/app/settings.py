@@ -62,7 +62,7 @@ class ServerSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     head_timeout_s: Annotated[float, msgspec.Meta(gt=0)] = 10.0
     """How long the request line and headers of a request may take to come in."""
     apart: bool = True
-    """Cycles, decisions on requests and sending have processes of their own, so that answers do not wait for them."""
+    """Cycles, decisions, answers and other messages have processes of their own, so that none waits for another."""
 
     def base_url(self) -> str:
         """The public address without a trailing slash."""

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import TypeAlias
@@ -57,15 +57,22 @@ async def decide_waiting(
 
 
 async def decide_round(
-    now: datetime, *, grid: GridStore, requests: RequestStore, rules: NegotiationSettings | None = None
+    now: datetime,
+    *,
+    grid: GridStore,
+    requests: RequestStore,
+    rules: NegotiationSettings | None = None,
+    tell: Callable[[], None] = lambda: None,
 ) -> int:
     """Decide once in each tree, on the first request of each group; gives how many were decided.
 
     Who comes back for more rounds lets requests gather: many in one decision take little more than one does.  Where
-    a group asks for one thing after the other, its tree has a few more turns.
+    a group asks for one thing after the other, its tree has a few more turns, behind those of the others.  After each
+    decision `tell` is called: there are answers to be sent.
     """
     rules, turns, decided = rules or NegotiationSettings(), Counter[_Tree](), 0
     while count := await _decide_tree(now, grid, requests, rules, turns):
+        tell()
         decided += count
     return decided
 
@@ -81,7 +88,7 @@ async def _decide_tree(
         version, network = await grid.version(), await grid.network()
         root_of = network.root[network.element]
         trees = dict.fromkeys((int(root_of[group_no]), kind) for group_no, kind in waiting)
-        for root, kind in [tree for tree in trees if turns[tree] < _MOST_TURNS]:
+        for root, kind in sorted((tree for tree in trees if turns[tree] < _MOST_TURNS), key=turns.__getitem__):
             turns[root, kind] += 1
             if not await gate.lock_tree(root):
                 continue

@@ -14,7 +14,9 @@ from ampacity.peers.types import Address, Delivery, OutboundForecast, Outcome, P
 
 _FIRST_S, _LONGEST_S = 2.0, 300.0
 _FEW = 128  # messages that are claimed for many providers together; who has more is seen to by itself
-_PAGE_S = 1.0  # a page is as large as is sent in that time: what is marked at its end may hold up an answer
+_PAGE = 64  # messages that are claimed of many, at the least
+_PAGE_S = 0.5  # a page is as large as is sent in that time: what is in hand may hold up an answer
+_MARK_S = 0.2  # what was sent is marked so often
 _GATHER_S = 0.02  # what was sent to several is marked together
 
 
@@ -95,7 +97,7 @@ class Sender:
         """Send a provider the few messages claimed, or page by page; stop as soon as it cannot be reached."""
         if claimed is not None:
             return await self._send_or_rest(peer, claimed, self.sends_per_peer)
-        last, page = -1, min(_FEW, self.batch)
+        last, page = -1, min(_PAGE, self.batch)
         while True:
             found, claimed = await self.desk.outbox.claim(
                 peer.provider_no, self.owner, behind=last, limit=page, lease_s=self.lease_s
@@ -106,7 +108,7 @@ class Sender:
             if not await self._send_or_rest(peer, claimed, self.sends_per_peer):
                 return False
             in_time = len(claimed) * _PAGE_S / max(time.monotonic() - begun, 1e-3) if claimed else 2 * page
-            last, page = found, min(max(int(in_time), _FEW), self.batch)
+            last, page = found, min(max(int(in_time), _PAGE), self.batch)
 
     async def _send_or_rest(self, peer: Peer, claimed: list[OutboundForecast], at_once: int) -> bool:
         provider_no = peer.provider_no
@@ -128,7 +130,16 @@ class Sender:
         todo = deque(claimed)
         done: list[int] = []
         back: list[int] = []
-        reached = True
+        reached, mark_at = True, time.monotonic() + _MARK_S
+
+        async def mark() -> None:
+            nonlocal mark_at
+            sent = done.copy()
+            done.clear()
+            mark_at = time.monotonic() + _MARK_S
+            await self._marking.ask(sent)
+            self.sent += len(sent)
+            self._rests.pop(provider_no, None)
 
         async def work() -> None:
             nonlocal reached
@@ -142,12 +153,12 @@ class Sender:
                     done.extend([forecast.message_id] if delivered else [])
                 else:
                     reached = reached and delivered.reached
+                if done and time.monotonic() > mark_at:
+                    await mark()
 
         await asyncio.gather(*(work() for _ in range(min(at_once, len(claimed)))))
         if done:
-            await self._marking.ask(done)
-            self.sent += len(done)
-            self._rests.pop(provider_no, None)
+            await mark()
         if back:
             await self.desk.outbox.release(self.owner, back)
         return reached

@@ -23,8 +23,9 @@ update cycle set lease_until = now()
 where slot = $1 and claimed_by = $2 and decision_id is null;
 
 -- name: add_decision
-insert into decision (kind, made_at, settings, summary)
-values ($1, $2, $3, '{}')
+-- What is written in a transaction that waited for the gate is of the time after that.
+insert into decision (kind, made_at, settings, summary, recorded_at)
+values ($1, $2, $3, '{}', clock_timestamp())
 returning decision_id;
 
 -- name: begin_decision_period

@@ -42,8 +42,8 @@ select no, 1, 'cable', 400, 250, '123', '' from generate_series(0, $1::int - 1) 
 insert into peer_token (token_hash, provider_no, purpose, issued_at) values ($2, $1, 'active', now());
 
 -- name: bench_answered_requests
--- When a request was durable, when the transaction that decided it began (which then waited where the gate was closed),
--- and when the forecast that answers it had been sent.
+-- When a request was durable, when it began to be decided (behind the gate, where that was closed), and when the forecast
+-- that answers it had been sent.
 select r.recorded_at, d.recorded_at as decided_at, min(o.sent_at) as sent_at
 from capacity_request r
 join request_event e on e.request_no = r.request_no and e.step in ('granted', 'partly', 'refused', 'returned')

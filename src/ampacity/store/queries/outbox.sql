@@ -1,5 +1,6 @@
 -- name: providers_with_due_messages
--- Connected providers that something is due for, and whether that is more than $1 messages: no more are counted.
+-- Connected providers that something other than an answer is due for, and whether that is more than $1 messages: no
+-- more are counted.
 select p.provider_no, d.messages > $1 as are_many
 from peer p
 cross join lateral (
@@ -7,7 +8,7 @@ cross join lateral (
     from (
         select from outbound_forecast o
         where o.provider_no = p.provider_no and o.sent_at is null and o.superseded_at is null and o.dead_at is null
-            and o.due_at <= now() and coalesce(o.lease_until, '-infinity') <= now()
+            and o.due_at <= now() and coalesce(o.lease_until, '-infinity') <= now() and o.correlation_id is null
         limit $1::int + 1
     ) as due
 ) as d
@@ -53,12 +54,12 @@ where o.provider_no = $1 and o.group_no > $2 and o.group_no <= $3
     ) is not null;
 
 -- name: claim_messages
--- The first waiting message of each (group, kind) of a page that is due and in nobody's hands; a message whose
--- predecessor is under way or put off waits for it, so that the order holds.
+-- The first waiting message of each (group, kind) of a page that is due, no answer and in nobody's hands; a message
+-- whose predecessor is an answer, under way or put off waits for it, so that the order holds.
 -- Each is looked up by its number, however few or many the planner takes to be waiting: it may have counted them when
 -- none was, or all.  (In the index of what waits a number is found by reading all of it.)
 with first as materialized (
-    select distinct on (w.group_no, w.kind) w.message_id, w.due_at, w.lease_until
+    select distinct on (w.group_no, w.kind) w.message_id, w.due_at, w.lease_until, w.correlation_id
     from outbound_forecast w
     where w.provider_no = $1 and w.group_no > $2 and w.group_no <= $3
         and w.sent_at is null and w.superseded_at is null and w.dead_at is null
@@ -75,7 +76,7 @@ with first as materialized (
             and exists (select from peer p where p.provider_no = $1 and p.state = 'connected')
         for update of o skip locked
     ) as o
-    where f.due_at <= now() and coalesce(f.lease_until, '-infinity') <= now()
+    where f.due_at <= now() and coalesce(f.lease_until, '-infinity') <= now() and f.correlation_id is null
 )
 update outbound_forecast o
 set leased_by = $4, lease_until = now() + make_interval(secs => $5), attempts = attempts + 1
@@ -107,7 +108,8 @@ set superseded_at = now()
 where o.message_id = any (array(select message_id from older));
 
 -- name: claim_answers
--- As `claim_messages`, the first $3 answers to requests of each of several providers, whatever else waits for them.
+-- The first $3 answers to requests of each of several providers, whatever else waits for them: answers are claimed here
+-- alone, so that none waits in the hands of who sends the rest.
 with first as materialized (
     select a.message_id, row_number() over (partition by a.provider_no order by a.message_id) as place
     from outbound_forecast a
@@ -179,7 +181,7 @@ with due as materialized (
     select d.provider_no, d.group_no, d.kind, d.message_id, d.due_at
     from outbound_forecast d
     where d.provider_no = any ($1::int[]) and d.sent_at is null and d.superseded_at is null and d.dead_at is null
-        and d.due_at <= now() and coalesce(d.lease_until, '-infinity') <= now()
+        and d.due_at <= now() and coalesce(d.lease_until, '-infinity') <= now() and d.correlation_id is null
 ), few as materialized (
     select f.message_id
     from (
