@@ -94,7 +94,7 @@ async def test_nothing_waits_longer_for_what_is_taken_back_later(lent):
     then = await lent.ask(NORTH, 6_000, LATER)
 
     assert [decision for decision, _ in await lent.told()] == [under_way, then]
-    assert [wait_s for _, wait_s in await lent.told()] == [0, pytest.approx(0, abs=5)]
+    assert all(wait_s <= 0 for _, wait_s in await lent.told())
 
 
 async def test_a_message_that_was_tried_keeps_what_it_says(lent):

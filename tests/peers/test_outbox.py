@@ -262,10 +262,14 @@ async def test_what_was_sent_is_marked_before_all_of_a_page_is(pool):
     await add_grid(pool, {f"g{n}": "fp" for n in range(40)}, unit="W")
     async with sink(pool, "fp", *[Answer(delay_s=0.1)] * 40) as fp, world(pool, sends_per_peer=1):
         await decide(pool, np.full((40, 1), 1.0), kinds=["CONSUMPTION"])
-        await until(lambda: len(fp.got) >= 10)
-        marked = 40 - await waiting(pool)
 
-    assert 5 <= marked < 20
+        async def some_are_marked():
+            return await waiting(pool) < 40
+
+        await until(some_are_marked)
+        sent = len(fp.got)
+
+    assert sent < 40
 
 
 async def test_who_wants_changes_only_gets_changes_only(pool):

@@ -50,10 +50,10 @@ class GateWatch:
 def waits_after_gate(answered: Sequence[AnsweredRequest], closed: Sequence[tuple[datetime, datetime]]) -> list[float]:
     """Seconds from when each request could be decided to when its answer had been sent.
 
-    That is when it was durable, or when the gate was open again that was closed between then and its decision.
+    That is when it was durable, or when the gate was open again that it waited for.
     """
     waits_s = []
     for request in answered:
-        ends = [end for begin, end in closed if begin <= request.decided_at and end > request.recorded_at]
+        ends = [end for _, end in closed if request.recorded_at < end <= request.decided_at]
         waits_s.append((request.sent_at - max([request.recorded_at, *ends])).total_seconds())
     return waits_s
