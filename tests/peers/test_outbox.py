@@ -258,6 +258,59 @@ async def test_answers_are_in_the_hands_of_who_sends_answers_alone(pool):
     assert [m.correlation_id for m in answers[provider_no]] == ["ask"] * 3
 
 
+async def test_answers_of_one_group_go_together_in_their_order(pool):
+    await add_grid(pool, {"g1": "fp", "g2": "fp"}, unit="W")
+    await put_through(pool, "fp", "http://127.0.0.1:1/oscp/fp/2.0")
+    for n in range(5):
+        await decide(pool, np.full((2, 1), float(n)), kinds=["CONSUMPTION"], correlation_id=f"ask {n}")
+        if n == 2:
+            await decide(pool, np.full((2, 1), 9.0), kinds=["CONSUMPTION"])  # which the answers after it replace
+    outbox, owner = OutboxStore(pool), UUID(int=1)
+    [provider_no] = await outbox.waiting_for_answers()
+
+    async with pool.acquire() as other, other.transaction():
+        held = await other.fetchval(
+            "select message_id from outbound_forecast where group_no = 1 and correlation_id = 'ask 1' for update"
+        )
+        first = await outbox.claim_answers([provider_no], owner, each=100, lease_s=60)
+    second = await outbox.claim_answers([provider_no], owner, each=100, lease_s=60)
+
+    def asked(claimed, group_no):
+        return [m.correlation_id for m in claimed.get(provider_no, []) if m.group.group_no == group_no]
+
+    assert held
+    assert asked(first, 0) == [f"ask {n}" for n in range(5)]
+    assert asked(first, 1) == ["ask 0"]  # what another one holds keeps back what comes after it
+    assert second == {}  # and what is under way too
+
+
+async def test_answers_behind_one_that_failed_wait_for_it(pool):
+    await add_grid(pool, {"g1": "fp"}, unit="W")
+    async with sink(pool, "fp", Answer(), Answer(status=500)) as fp, world(pool):
+        for n in range(6):
+            await decide(pool, [[float(n)]], kinds=["CONSUMPTION"], correlation_id=f"ask {n}")
+        await all_gone(pool)
+
+    values = fp.first_values()
+    assert sorted(set(values)) == [float(n) for n in range(6)]
+    assert values == sorted(values)
+    assert len(values) == 7  # the one that failed came twice
+
+
+async def test_hundreds_of_answers_to_one_group_are_sent_soon(pool):
+    await add_grid(pool, {"g1": "fp"}, unit="W")
+    decision_id = await decide(pool, [[1.0]], kinds=["CONSUMPTION"], send=False)
+    await pool.execute(
+        "insert into outbound_forecast (decision_id, kind, provider_no, group_no, correlation_id)"
+        " select $1, 'CONSUMPTION', 0, 0, 'ask ' || n from generate_series(1, 600) as n",
+        decision_id,
+    )
+    async with sink(pool, "fp") as fp, world(pool):
+        await all_gone(pool)
+
+    assert [h["x-correlation-id"] for _, h in fp.got] == [f"ask {n}" for n in range(1, 601)]
+
+
 async def test_what_was_sent_is_marked_before_all_of_a_page_is(pool):
     await add_grid(pool, {f"g{n}": "fp" for n in range(40)}, unit="W")
     async with sink(pool, "fp", *[Answer(delay_s=0.1)] * 40) as fp, world(pool, sends_per_peer=1):

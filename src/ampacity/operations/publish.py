@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from uuid import UUID, uuid4
 
+from ampacity.network import ForecastKind
 from ampacity.operations.desk import Desk, address_of, backoff_s
 from ampacity.operations.together import Together
 from ampacity.peers.types import Address, Delivery, OutboundForecast, Outcome, Peer
@@ -127,7 +128,7 @@ class Sender:
     ) -> bool:
         """Send a batch over a few connections; what is not tried before the lease ends goes back."""
         last_start = time.monotonic() + 0.9 * self.lease_s - self.send_timeout_s
-        todo = deque(claimed)
+        todo = deque(_in_turn(claimed))
         done: list[int] = []
         back: list[int] = []
         reached, mark_at = True, time.monotonic() + _MARK_S
@@ -144,19 +145,23 @@ class Sender:
         async def work() -> None:
             nonlocal reached
             while todo:
-                forecast = todo.popleft()
+                forecast = todo[0].popleft()
+                chain = todo.popleft()
                 if not reached or time.monotonic() > last_start:
-                    back.append(forecast.message_id)
+                    back.extend(each.message_id for each in (forecast, *chain))
                     continue
                 delivered = await self._send_one(address, forecast)
-                if delivered is None or delivered.outcome is Outcome.DELIVERED:
-                    done.extend([forecast.message_id] if delivered else [])
-                else:
-                    reached = reached and delivered.reached
+                outcome = delivered and delivered.outcome
+                done.extend([forecast.message_id] if outcome is Outcome.DELIVERED else [])
+                reached = reached and (delivered is None or delivered.reached)
+                if outcome is Outcome.FAILED:  # it is tried again, before those behind it
+                    back.extend(each.message_id for each in chain)
+                elif chain:
+                    todo.append(chain)
                 if done and time.monotonic() > mark_at:
                     await mark()
 
-        await asyncio.gather(*(work() for _ in range(min(at_once, len(claimed)))))
+        await asyncio.gather(*(work() for _ in range(min(at_once, len(todo)))))
         if done:
             await mark()
         if back:
@@ -185,6 +190,14 @@ class Sender:
             if last is not None and self.desk.counterpart.says_the_same(address, forecast, last):
                 return "unchanged: the peer wants changes only"
         return ""
+
+
+def _in_turn(claimed: Sequence[OutboundForecast]) -> list[deque[OutboundForecast]]:
+    """What is to be sent one after the other: the messages of each group and kind."""
+    chains: dict[tuple[int, ForecastKind], deque[OutboundForecast]] = {}
+    for forecast in claimed:
+        chains.setdefault((forecast.group.group_no, forecast.kind), deque()).append(forecast)
+    return list(chains.values())
 
 
 def _wait_s(failures: int) -> float:

@@ -85,14 +85,15 @@ returning o.message_id;
 
 -- name: supersede_before_answers
 -- What waits before an answer to a request, of its group and kind, is pointless unless it is one itself.
-with answers as materialized (
-    select a.provider_no, a.group_no, a.kind, a.message_id
+with last as materialized (
+    select a.provider_no, a.group_no, a.kind, max(a.message_id) as message_id
     from outbound_forecast a
     where a.provider_no = any ($1::int[]) and a.correlation_id is not null
         and a.sent_at is null and a.superseded_at is null and a.dead_at is null
+    group by a.provider_no, a.group_no, a.kind
 ), older as (
     select o.message_id
-    from answers a
+    from last a
     cross join lateral (
         select o.message_id
         from outbound_forecast o
@@ -109,24 +110,39 @@ where o.message_id = any (array(select message_id from older));
 
 -- name: claim_answers
 -- The first $3 answers to requests of each of several providers, whatever else waits for them: answers are claimed here
--- alone, so that none waits in the hands of who sends the rest.
-with first as materialized (
-    select a.message_id, row_number() over (partition by a.provider_no order by a.message_id) as place
+-- alone, so that none waits in the hands of who sends the rest.  Of a group and kind all that follow each other, as far
+-- as nothing else stands before them; what another server has in its hands just now keeps back what comes after it.
+with answers as materialized (
+    select a.message_id, a.provider_no, a.group_no, a.kind, row_number() over chain as turn,
+        bool_and(a.due_at <= now() and coalesce(a.lease_until, '-infinity') <= now()) over chain as is_next
     from outbound_forecast a
     where a.provider_no = any ($1::int[]) and a.correlation_id is not null
         and a.sent_at is null and a.superseded_at is null and a.dead_at is null
-        and a.due_at <= now() and coalesce(a.lease_until, '-infinity') <= now()
-        and a.message_id = (
+    window chain as (partition by a.provider_no, a.group_no, a.kind order by a.message_id)
+), free as (
+    select n.*, bool_or(
+        case when n.turn = 1 then n.message_id = (
             select b.message_id
             from outbound_forecast b
-            where b.provider_no = a.provider_no and b.group_no = a.group_no and b.kind = a.kind
+            where b.provider_no = n.provider_no and b.group_no = n.group_no and b.kind = n.kind
                 and b.sent_at is null and b.superseded_at is null and b.dead_at is null
             order by b.message_id
             limit 1
-        )
-), taken as (
+        ) end
+    ) over (partition by n.provider_no, n.group_no, n.kind) as is_free
+    from answers n
+    where n.is_next
+), few as materialized (
+    select f.*
+    from (
+        select i.*, row_number() over (partition by i.provider_no order by i.message_id) as place
+        from free i
+        where i.is_free
+    ) as f
+    where f.place <= $3
+), locked as materialized (
     select o.message_id
-    from first f
+    from few f
     cross join lateral (
         select o.message_id
         from outbound_forecast o
@@ -135,11 +151,16 @@ with first as materialized (
             and exists (select from peer p where p.provider_no = o.provider_no and p.state = 'connected')
         for update of o skip locked
     ) as o
-    where f.place <= $3
+), taken as (
+    select f.message_id,
+        bool_and(f.message_id in (select l.message_id from locked l)) over (
+            partition by f.provider_no, f.group_no, f.kind order by f.message_id
+        ) as is_ours
+    from few f
 )
 update outbound_forecast o
 set leased_by = $2, lease_until = now() + make_interval(secs => $4), attempts = attempts + 1
-where o.message_id = any (array(select message_id from taken))
+where o.message_id = any (array(select message_id from taken where is_ours))
 returning o.message_id;
 
 -- name: supersede_older_messages_of
@@ -216,8 +237,8 @@ returning o.message_id;
 
 -- name: tell_later
 -- What these groups hold of kind $2 since decision $1 is sent in $6 s, or sooner: where the newest message of a group
--- waits yet untried, in nobody's hands and no answer, it says this from now on; where anything else waits, no later
--- than that.
+-- is of a decision on requests and waits yet untried, in nobody's hands and no answer, it says this from now on; where
+-- anything else waits, no later than that.
 with newest as materialized (
     select o.message_id
     from unnest($3::int[], $4::int[]) as n (group_no, provider_no)
@@ -228,7 +249,9 @@ with newest as materialized (
         order by m.message_id desc
         limit 1
     ) as o
+    join decision d using (decision_id)
     where o.provider_no = n.provider_no and coalesce(o.sent_at, o.superseded_at, o.dead_at) is null
+        and d.kind = 'request'
 ), free as (
     select o.message_id
     from newest w
