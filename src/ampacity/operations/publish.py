@@ -151,15 +151,13 @@ class Sender:
                     back.extend(each.message_id for each in (forecast, *chain))
                     continue
                 delivered = await self._send_one(address, forecast)
-                outcome = delivered and delivered.outcome
-                done.extend([forecast.message_id] if outcome is Outcome.DELIVERED else [])
+                outcome = None if delivered is None else delivered.outcome
                 reached = reached and (delivered is None or delivered.reached)
-                if outcome is Outcome.FAILED:  # it is tried again, before those behind it
-                    back.extend(each.message_id for each in chain)
-                elif chain:
-                    todo.append(chain)
-                if done and time.monotonic() > mark_at:
-                    await mark()
+                if outcome is Outcome.DELIVERED:
+                    done.append(forecast.message_id)
+                    if chain or time.monotonic() > mark_at:  # who dies before that sends it again: never behind a newer
+                        await mark()
+                _go_on(chain, outcome, todo, back)
 
         await asyncio.gather(*(work() for _ in range(min(at_once, len(todo)))))
         if done:
@@ -198,6 +196,16 @@ def _in_turn(claimed: Sequence[OutboundForecast]) -> list[deque[OutboundForecast
     for forecast in claimed:
         chains.setdefault((forecast.group.group_no, forecast.kind), deque()).append(forecast)
     return list(chains.values())
+
+
+def _go_on(
+    chain: deque[OutboundForecast], outcome: Outcome | None, todo: deque[deque[OutboundForecast]], back: list[int]
+) -> None:
+    """What comes behind a message is next, or waits where that one is to be tried again."""
+    if outcome is Outcome.FAILED:
+        back.extend(each.message_id for each in chain)
+    elif chain:
+        todo.append(chain)
 
 
 def _wait_s(failures: int) -> float:
