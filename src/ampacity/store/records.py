@@ -24,8 +24,9 @@ from ampacity.ports import (
 )
 from ampacity.store.decisions import join_capacities
 from ampacity.store.grid import network_of
+from ampacity.store.laid_outcomes import lay_outcomes
 from ampacity.store.pool import Pool
-from ampacity.store.requests import lay_outcomes, waiting_request
+from ampacity.store.requests import waiting_request
 from ampacity.store.sql import sql
 from ampacity.timegrid import Window
 

@@ -26,6 +26,7 @@ from ampacity.ports import (
 from ampacity.store.decisions import PostgresDecision, join_capacities, open_decision
 from ampacity.store.headroom import KeptRooms, read_headroom
 from ampacity.store.kept_tables import KeptTables
+from ampacity.store.laid_outcomes import lay_outcomes
 from ampacity.store.pool import Connection, Pool
 from ampacity.store.sql import sql
 from ampacity.timegrid import Window, quarter_at
@@ -121,26 +122,6 @@ class PostgresRequests:
         async with self._pool.acquire() as connection, connection.transaction():
             await connection.execute(sql("lock_negotiation" if alone else "share_negotiation"))
             yield PostgresGate(connection, self._tables, self._rooms)
-
-
-def lay_outcomes(rows: Sequence[asyncpg.Record], groups: int, window: Window) -> Held:
-    """What outcomes, one after the other, let groups hold in a window."""
-    if not rows:  # most often; of a large grid this would be much memory
-        none = np.broadcast_to(np.float32(np.nan), (groups, window.count))
-        return Held(granted_w=none, returned_w=none)
-    held = Held.nothing(groups, window.count)
-    for row in rows:
-        values = np.frombuffer(row["held_w"], _FLOAT)
-        start, stop = max(row["first_quarter"], window.first), min(row["first_quarter"] + len(values), window.end)
-        said = values[start - row["first_quarter"] : stop - row["first_quarter"]]
-        where = slice(start - window.first, stop - window.first)
-        into, other = held.granted_w, held.returned_w
-        if row["is_return"]:
-            into, other = other, into
-        says = ~np.isnan(said)
-        into[row["group_no"], where][says] = said[says]
-        other[row["group_no"], where][says] = np.nan  # the newest word on a quarter holds
-    return held
 
 
 def waiting_request(row: asyncpg.Record) -> WaitingRequest:
