@@ -11,7 +11,7 @@ import numpy as np
 
 from ampacity.operations.batch import DecidedBatch
 from ampacity.ports import Ints
-from ampacity.timegrid import moment_of
+from ampacity.timegrid import floor_quarter, quarter_at
 
 TOLD_BEFORE_S = 300.0  # who is told later has at least so long to follow
 
@@ -21,12 +21,11 @@ def may_be_told_later(decided: DecidedBatch, now: datetime, wait_s: float) -> tu
 
     Later is early enough where what is taken back is all of quarters that begin `TOLD_BEFORE_S` after that or later.
     """
-    asked = len(decided.batch)
+    asked, window = len(decided.batch), decided.situation.window
     groups = np.array(decided.groups[asked:], np.int64)
     falls = decided.table.capacity_w[asked:] < np.asarray(decided.situation.held_w, np.float64)[groups]
-    first = np.where(falls.any(axis=1), falls.argmax(axis=1), decided.situation.window.count)
+    first = window.first + np.where(falls.any(axis=1), falls.argmax(axis=1), window.count)
     early_enough = now + timedelta(seconds=wait_s + TOLD_BEFORE_S)
-    begins = [moment_of(decided.situation.window.first + step) for step in range(decided.situation.window.count + 1)]
-    from_step = next((step for step, at in enumerate(begins) if at >= early_enough), len(begins))
-    later = (first >= from_step) if wait_s > 0 else np.zeros(len(groups), bool)
+    soonest = quarter_at(early_enough) + (floor_quarter(early_enough) < early_enough)
+    later = (first >= soonest) & (wait_s > 0)
     return groups[~later], groups[later]
