@@ -65,7 +65,7 @@ async def test_names_are_never_taken_for_html(looker):
 async def test_the_element_page_spells_the_tightest_quarter_out(looker):
     answer = await looker.get("/console/element?id=c1")
 
-    assert re.search(r"limit [\d.]+ kW − forecast −?[\d.]+ − margin [\d.]+ = headroom", answer.text)
+    assert re.search(r"limit [\d.]+ kW − forecast −?[\d.]+ kW − margin [\d.]+ kW = headroom", answer.text)
     assert "north-c1" in answer.text
 
 

@@ -83,15 +83,15 @@ def kilo(power_w: Floats) -> list[float | None]:
 
 
 def sentence(situation: Situation, told: Why) -> str:
-    """The sum behind a quarter: limit 82.3 kW − forecast 51.0 − margin 9.4 = 21.9 kW; north 13.9; …"""
+    """The sum behind a quarter: limit 82.3 kW − forecast 51.0 kW − margin 9.4 kW = headroom 21.9 kW; …"""
     most = sorted(told.shares, key=lambda s: -s[1])
-    given = [f"{name} {shown.kw_bare(w)}" for name, w in most[:6]]
+    given = [f"{name} {shown.kw(w)}" for name, w in most[:6]]
     if len(most) > 6:
-        given.append(f"{len(most) - 6} more {shown.kw_bare(sum(w for _, w in most[6:]))}")
-    terms = (shown.kw(told.limit_w), shown.kw_bare(told.median_w), shown.kw_bare(told.margin_w))
+        given.append(f"{len(most) - 6} more {shown.kw(sum(w for _, w in most[6:]))}")
+    terms = (shown.kw(told.limit_w), shown.kw(told.median_w), shown.kw(told.margin_w))
     parts = [f"limit {terms[0]} − forecast {terms[1]} − margin {terms[2]} = headroom {shown.kw(told.headroom_w)}"]
     if given:
-        parts.append(", ".join([*given, f"not given out {shown.kw_bare(told.kept_w)}"]))
+        parts.append(", ".join([*given, f"not given out {shown.kw(told.kept_w)}"]))
     bound = sorted({b for _, b in told.bound_by if b >= 0})
     if bound:
         names = ", ".join(str(situation.network.elements[b].element_id) for b in bound[:3])
