@@ -1,18 +1,17 @@
 """`ampacity bench cycle`: one publication cycle over made-up elements in a database of its own."""
 
 import asyncio
-import multiprocessing
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any
 
+from ampacity.app.bench_apart import apart
 from ampacity.app.bench_kept import last_slot
 from ampacity.app.bench_sink import sink
 from ampacity.app.clock import wall_clock
 from ampacity.app.engine import LOCAL, open_engine
-from ampacity.app.memory import give_back, keep_freed, peak_mib
+from ampacity.app.memory import give_back, peak_mib
 from ampacity.app.peering import build_peering
 from ampacity.app.processor_time import processor_s
 from ampacity.app.progress import tell
@@ -80,34 +79,15 @@ def run_apart(
 
     Where the database was kept from an earlier run they go on from its last cycle.
     """
-    last: datetime | None = _apart(last_slot, dsn, at)
-    first: _Cycle | None = _apart(_first, dsn, at, settings, engine) if last is None else None
+    last: datetime | None = apart(last_slot, dsn, at)
+    first: _Cycle | None = apart(_first, dsn, at, settings, engine) if last is None else None
     at = at if last is None else last
     if not send:
-        usual, _, bases_s = _apart(_usual, dsn, at, settings, None, engine)
+        usual, _, bases_s = apart(_usual, dsn, at, settings, None, engine)
         return replace(_outcome(first, usual, bases_s, None, 0), models_copied=models_copied)
     with sink() as peer:
-        usual, sent, bases_s = _apart(_usual, dsn, at, settings, peer.port, engine)
+        usual, sent, bases_s = apart(_usual, dsn, at, settings, peer.port, engine)
         return replace(_outcome(first, usual, bases_s, sent, peer.count()), models_copied=models_copied)
-
-
-def _apart(work: Callable[..., Any], *args: object) -> Any:
-    context = multiprocessing.get_context("spawn")
-    receiver, sender = context.Pipe(duplex=False)
-    process = context.Process(target=_answer, args=(sender, work, *args))
-    process.start()
-    sender.close()
-    try:
-        return receiver.recv()
-    except EOFError as died:
-        raise NotReady("the process that ran the cycles ended before it was done") from died
-    finally:
-        process.join()
-
-
-def _answer(sender: "multiprocessing.connection.Connection", work: Callable[..., Any], *args: object) -> None:
-    keep_freed()  # as the part of a server does that decides cycles
-    sender.send(asyncio.run(work(*args)))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -5,6 +5,7 @@ so that preparing takes minutes; what a cycle has to do for each element is the 
 """
 
 import asyncio
+from datetime import datetime
 
 from ampacity.app.progress import Show
 from ampacity.app.settings import Settings
@@ -22,8 +23,22 @@ from ampacity.store.taking_in import take_in_weather
 from ampacity.timegrid import QUARTERS_PER_DAY
 
 
-async def prepare_dso(dsn: str, plan: DsoPlan, settings: Settings, show: Show) -> None:
-    """Fill the database: the grid, the last days of load of all elements, models that fit them."""
+async def prepare_dso(
+    dsn: str,
+    plan: DsoPlan,
+    settings: Settings,
+    show: Show,
+    *,
+    load_days: int = RECENT_DAYS + 1,
+    fitted_at: datetime | None = None,
+) -> None:
+    """Fill the database: the grid, the last days of load of all elements, models that fit them.
+
+    Args:
+        plan: How large.
+        load_days: That elements beyond the sample have; at least what the newest errors are judged by.
+        fitted_at: When the models were fitted; at the end of the loads by default.
+    """
     load_w = await asyncio.to_thread(sampled_loads, plan)
     network = await asyncio.to_thread(dso_network, plan, load_w)
     pool = await connect(dsn, max_size=2)
@@ -33,20 +48,19 @@ async def prepare_dso(dsn: str, plan: DsoPlan, settings: Settings, show: Show) -
             show("grid", len(network.elements), len(network.elements))
             await take_in_weather(connection, district_weather(plan.sampled))
             await write_load(connection, "element", 0, plan.sampled.window, load_w, None)
-        recent = plan.sampled.window.end - (RECENT_DAYS + 1) * QUARTERS_PER_DAY
+        recent = plan.sampled.window.end - load_days * QUARTERS_PER_DAY
         for first in range(SAMPLE, len(network.elements), SAMPLE):
             await copy_loads(pool, SAMPLE, first, recent)
             show("loads", min(first + SAMPLE, len(network.elements)), len(network.elements))
-        await _fit(pool, plan, settings, show)
+        await _fit(pool, fitted_at or plan.sampled.window.end_moment, settings, show)
         await pool.execute("vacuum analyze load_block, element_version, contract, forecast_model")
     finally:
         await pool.close()
 
 
-async def _fit(pool: Pool, plan: DsoPlan, settings: Settings, show: Show) -> None:
+async def _fit(pool: Pool, at: datetime, settings: Settings, show: Show) -> None:
     """Fit the sampled blocks, and the last one where it is shorter; copy them to all others."""
     grid, cycles = PostgresGrid(pool), PostgresCycles(pool)
-    at = plan.sampled.window.end_moment
     made = await make_plan(at, grid=grid, cycles=cycles, forecast=settings.forecast.build(), cycle=settings.cycle)
     blocks = element_blocks(len(made.network.elements))
     sampled = [b for b in blocks if b.start < SAMPLE]

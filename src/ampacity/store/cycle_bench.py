@@ -27,9 +27,17 @@ async def log_position(pool: Pool) -> int:
     return position
 
 
+async def models_made(pool: Pool, made_at: datetime) -> tuple[int, int]:
+    """Of how many elements models were made at a time, and of how many of these they were fitted anew then."""
+    row = await pool.fetchrow(sql("bench_models_made"), made_at)
+    assert row is not None
+    return row["made"], row["fitted"]
+
+
 async def forget_models(pool: Pool, made_at: datetime) -> int:
-    """Forget the models made at a time; gives of how many elements they were."""
+    """Forget the models made at a time, so that there is room for others; gives of how many elements they were."""
     elements: int = await pool.fetchval(sql("forget_bench_models"), made_at)
+    await pool.execute("vacuum forecast_model")
     return elements
 
 

@@ -19,6 +19,7 @@ from ampacity.app.bench_forecast import bench_forecast
 from ampacity.app.bench_intake import bench_intake
 from ampacity.app.bench_kept import tidy
 from ampacity.app.bench_measurements import bench_measurements
+from ampacity.app.bench_refit import Learnt, RefitFigures, bench_refit
 from ampacity.app.bench_requests import RequestFigures, bench_requests
 from ampacity.app.bench_send import bench_send
 from ampacity.app.bench_servers import bench_servers
@@ -152,6 +153,29 @@ def bench_negotiation(
     )
 
 
+@bench.command("refit")
+def bench_learning(elements: Cables = 3000, config: Config = None, as_json: AsJson = False) -> None:
+    """A usual night's learning of a whole operator, a share of its models fitted anew; then all of them at once."""
+    settings = settings_of(config)
+    with database(settings) as dsn:
+        result = run_until_stopped(_bench_refit(dsn, DsoPlan(cables=elements), settings))
+    if as_json:
+        print(msgspec.json.encode(result).decode())  # noqa: T201
+        return
+    table = Table("", "fitted anew", "seconds", "CPU [s]", "of PostgreSQL", "peak [MiB]")
+    for name, learnt in (("a night", result.night), ("all at once", result.whole)):
+        table.add_row(name, *_learnt_cells(learnt))
+    table.title = f"{result.elements} elements, {result.series} series, {result.history_days} days of history"
+    Console(highlight=False).print(table)
+
+
+def _learnt_cells(learnt: Learnt) -> tuple[str, ...]:
+    of_database = "" if learnt.database_processor_s is None else f"{learnt.database_processor_s:.1f}"
+    return (
+        str(learnt.fitted), f"{learnt.seconds:.1f}", f"{learnt.processor_s:.1f}", of_database, f"{learnt.peak_mib:.0f}"
+    )  # fmt: skip
+
+
 @bench.command("servers")
 def bench_several_servers(elements: Cables = 3000, config: Config = None, as_json: AsJson = False) -> None:
     """All models fitted anew by one server, and by two that share the work, each on a processor of its own."""
@@ -201,6 +225,12 @@ def bench_sending(
         figures = (r.ours_per_s, r.ours_cpu_us, r.httpx_per_s, r.httpx_cpu_us)
         table.add_row(r.scheme, *(f"{f:.0f}" for f in figures), f"{r.ratio:.1f}")
     Console().print(table)
+
+
+async def _bench_refit(dsn: str, plan: DsoPlan, settings: Settings) -> RefitFigures:
+    async with scratch_database(dsn) as scratch:
+        with stage_progress() as show:
+            return await bench_refit(scratch, plan, settings, show)
 
 
 async def _compared(dsn: str, bench_of: Comparing, plan: DsoPlan, settings: Settings) -> Compared:

@@ -24,3 +24,9 @@ select coalesce(sum(elements), 0) from gone;
 
 -- name: forget_bench_bases
 delete from forecast_base;
+
+-- name: bench_models_made
+-- Of how many elements models were made at $1, and of how many of these they were fitted anew then.
+select coalesce(sum(elements), 0) as made, coalesce(sum(elements) filter (where fitted_at = $1), 0) as fitted
+from forecast_model
+where made_at = $1;
