@@ -22,10 +22,12 @@ from ampacity.network import (
     ProviderId,
 )
 from ampacity.network.batches import rows_of, runs, tree_batches
-from ampacity.operations.decide import KIND_OF, Outlook
+from ampacity.operations.decide_again import KeptBatch, KeptBatches, changed_rows, decide_again
+from ampacity.operations.known import Known, Touched
 from ampacity.operations.limit_shifts import LimitShifts
-from ampacity.operations.trees import Known, decide_part
-from ampacity.ports import AwayGroups, CapacityTable, Emergency, Held, Steps
+from ampacity.operations.shares import KIND_OF, Outlook
+from ampacity.operations.trees import decide_part
+from ampacity.ports import AwayGroups, CapacityTable, Emergency, Held, NewlyHeld, Steps
 from ampacity.timegrid import Window, moment_of
 
 FIRST = 1_960_000
@@ -132,6 +134,70 @@ def test_three_thousand_elements_in_batches_are_decided_as_all_at_once_to_the_bi
     consumption = whole.table(ForecastKind.CONSUMPTION)
     assert consumption is not None
     assert (consumption.capacity_w > 0).mean() > 0.2
+
+
+@pytest.mark.parametrize(("seed", "is_away"), [(1, True), (2, False), (3, True)])
+@pytest.mark.parametrize("rules", [Smoothing(), Smoothing(cushion_fraction=0.05, rise_fraction=0.05)])
+def test_the_quarters_in_which_groups_hold_something_else_are_decided_again_as_if_all_were_to_the_bit(
+    seed, is_away, rules
+):
+    network = forest(120, 300, seed, roots=60)
+    outlook, known = situation(network, seed)
+    known = known if is_away else replace(known, away=None)
+    limit_w, rng = network.limit_w(0.95), np.random.default_rng(seed)
+    _, first = decide_part(network, limit_w, SHIFTS, outlook, replace(known, told={}), rules)
+    known = replace(known, told={table.kind: table for table in first.tables})  # so that few fall
+    rests_on, decided = decide_part(network, limit_w, SHIFTS, outlook, known, rules)
+    kept = KeptBatch.of(network, rests_on, decided, is_away=is_away)
+
+    changed = dict.fromkeys((ForecastKind.CONSUMPTION, ForecastKind.OPTIMUM), 0)
+
+    for _ in range(6):
+        known, touched = asked(known, rng)
+        again = decide_again(kept, known, touched, rules)
+        _, anew = decide_part(network, limit_w, SHIFTS, outlook, known, rules)
+
+        for kind in changed:
+            mine, whole, before = again.table(kind), anew.table(kind), kept.decided.table(kind)
+            assert mine.capacity_w.tobytes() == whole.capacity_w.tobytes()
+            assert np.array_equal(mine.bound_by, whole.bound_by)
+            other = (whole.capacity_w != before.capacity_w) | (whole.bound_by != before.bound_by)
+            assert np.array_equal(changed_rows(again, kept.decided, kind), other.any(axis=1))
+            changed[kind] += int(other.sum())
+        kept = kept.now(again)
+        assert anew.table(ForecastKind.GENERATION).capacity_w.tobytes() == (
+            decided.table(ForecastKind.GENERATION).capacity_w.tobytes()
+        )
+    assert min(changed.values()) > 0
+
+
+def asked(known: Known, rng: np.random.Generator) -> tuple[Known, Touched]:
+    """Requests of a few groups for a few quarters, decided somehow; also such as reach beyond what is planned."""
+    held = {d: Held(granted_w=h.granted_w.copy(), returned_w=h.returned_w.copy()) for d, h in known.held.items()}
+    touched = Touched(quarters={d: np.zeros(STEPS.count, bool) for d in Direction})
+    for group_no in rng.choice(len(held[Direction.IMPORT].granted_w), 20, replace=False).tolist():
+        newly = NewlyHeld(
+            group_no=group_no, is_return=bool(rng.random() < 0.5), first_quarter=FIRST + int(rng.choice([-2, 4, 11])),
+            held_w=np.where(rng.random(3) < 0.8, rng.uniform(0, 30_000, 3), np.nan).astype(np.float32),
+        )  # fmt: skip
+        touched.quarters[Direction.IMPORT][held[Direction.IMPORT].lay(newly, FIRST)] = True
+    return replace(known, held=held), touched
+
+
+def test_batches_are_kept_as_long_as_they_fit():
+    network = forest(400, 300, 1, roots=3)
+    outlook, known = situation(network, 1)
+    kept = KeptBatch.of(network, *decide_part(network, network.limit_w(0.95), SHIFTS, outlook, known, Smoothing()),
+                        is_away=True)  # fmt: skip
+    _, touched = asked(known, np.random.default_rng(1))
+    batches = KeptBatches(largest_mib=2.5 * kept.mib)
+
+    for no in (0, 1, 2, 1):
+        batches.keep(no, kept)
+
+    assert [batches.get(no, touched) is kept for no in range(4)] == [True, True, False, False]
+    touched.quarters[Direction.EXPORT][3] = True
+    assert batches.get(0, touched) is None
 
 
 @given(st.integers(0, 10_000), st.integers(1, 60))

@@ -14,12 +14,13 @@ from ampacity.console.group import explain as in_the_console
 from ampacity.network import Direction, ForecastKind, Network
 from ampacity.operations.away import AWAY
 from ampacity.operations.cycle import CyclePorts, run_cycle
-from ampacity.operations.decide import Before, Outlook, decide
+from ampacity.operations.decide import decide
 from ampacity.operations.emergency import impose
 from ampacity.operations.explain import explain_group
 from ampacity.operations.group_view import group_view
 from ampacity.operations.replay import replay
 from ampacity.operations.settings import CycleSettings
+from ampacity.operations.shares import Before, Outlook
 from ampacity.operations.situation import Lookout
 from ampacity.operations.take_in import take_in
 from ampacity.ports import AwayGroups, Held, Steps

@@ -18,10 +18,19 @@ from ampacity.operations.settings import CycleSettings
 from ampacity.operations.take_in import take_in
 from ampacity.simulation.district import DistrictPlan, make_district
 from ampacity.store.outbox import OutboxStore
-from ampacity.store.postgres import PostgresCycles
 from ampacity.store.records import PostgresRecords
-from tests.operations.test_adjust import AT, HARBOUR, NORTH, Bench, _with_two_trees, bench  # noqa: F401
+from ampacity.store.requests import PostgresRequests
+from tests.operations.test_adjust import (  # noqa: F401
+    AT,
+    HARBOUR,
+    NORTH,
+    Bench,
+    _with_two_trees,
+    bench,
+    on_a_tight_cable,
+)  # fmt: skip
 from tests.operations.test_cycle import ports
+from tests.operations.test_recalls import LATER, Lent
 
 QUARTER = timedelta(minutes=15)
 NEXT = AT + QUARTER
@@ -102,43 +111,41 @@ async def test_a_request_that_is_decided_while_a_cycle_works_holds_in_it(bench):
     assert await PostgresRecords(bench.pool).broken_links() == []
 
 
-class WhileRead(PostgresCycles):
-    """Where something happens before each look at how long the chain is."""
+class WhileRead(PostgresRequests):
+    """Where something happens before the first look at what requests let groups hold meanwhile."""
 
-    def __init__(self, pool, *happens):
+    def __init__(self, pool, happens):
         super().__init__(pool)
-        self._happens = list(happens)
+        self._happens = [happens]
 
-    async def chain_length(self) -> int:
+    async def newly_held(self, kind, window, after, up_to):
         if self._happens:
-            await self._happens.pop(0)()
-        return await super().chain_length()
+            await self._happens.pop()()
+        return await super().newly_held(kind, window, after, up_to)
 
 
+@pytest.mark.parametrize("made_after", [timedelta(0), timedelta(seconds=2)])  # such as count as before the cycle, too
 @pytest.mark.parametrize("elements_at_once", [1, 8192])
-async def test_what_is_decided_while_a_cycle_reads_what_was_decided_holds_in_it(pool, given, elements_at_once):
+async def test_what_is_decided_while_a_cycle_reads_what_was_decided_holds_in_it(
+    pool, given, elements_at_once, made_after
+):
     bench = await _with_two_trees(pool, given)  # noqa: F811
 
     def asks(group: int):
         async def ask():
             await bench.ask(group, 100 + group, at=NEXT, quarters=8)
-            await bench.decide(NEXT)
+            await bench.decide(NEXT + made_after)
 
         return ask
 
-    async def nothing():
-        pass
-
-    cycles = WhileRead(pool, nothing, asks(NORTH), asks(HARBOUR))
-    on = replace(bench.on, peers=Meanwhile(frozenset({0, 1}), asks(2)), cycles=cycles)
+    on = replace(bench.on, peers=Meanwhile(frozenset({0, 1}), asks(2)), requests=WhileRead(pool, asks(NORTH)))
     settings = CycleSettings(elements_at_once=elements_at_once)
     record = await run_cycle(NEXT, ports=on, forecast=ForecastSettings(), cycle=settings)
 
-    assert await bench.pool.fetchval("select count(*) from request_event where step = 'returned'") >= 2
-    decided = {group for group, _, _ in await bench.story()}
+    assert [(g, s) for g, s, _ in await bench.story()] == [(NORTH, "returned"), (2, "returned")]
     capacity_w = await bench.capacity_w(NEXT)
-    assert {g: capacity_w[g, :8].max() for g in decided} == {g: 100 + g for g in decided}
-    assert decided >= {NORTH, 2}
+    assert {g: capacity_w[g, :8].max() for g in (NORTH, 2)} == {NORTH: 100 + NORTH, 2: 102}
+    assert capacity_w[[NORTH, 2], 8:].min() > 102
     replayed = await replay(record.decision_id, PostgresRecords(pool))
     assert replayed.is_equal, replayed.differences
 
@@ -170,3 +177,33 @@ async def test_an_emergency_imposed_while_a_cycle_works_has_it_decided_again(ben
     await bench.cycle(NEXT)
 
     assert (await bench.capacity_w(NEXT))[:2, :8].sum(axis=0).max() <= 1_000
+
+
+@dataclass(frozen=True)
+class ChangesOnly(Meanwhile):
+    """Where nobody wants to be told what has not changed."""
+
+    async def told_each_cycle(self) -> frozenset[int]:
+        return frozenset()
+
+
+async def test_who_was_told_something_else_while_a_cycle_worked_is_told_what_it_decides(pool, given):
+    bench = await on_a_tight_cable(pool, given)  # noqa: F811
+    lent = Lent(bench)
+    await lent.lend(LATER)
+    before_w = (await bench.capacity_w(AT))[HARBOUR, 4:8]
+    told_w = []
+
+    async def north_asks_and_gives_back():
+        for k, wanted_w in enumerate((5_000, 0)):
+            at = NEXT + timedelta(seconds=1 + k)
+            await bench.ask(NORTH, wanted_w, at=NEXT, start=LATER, name=f"meanwhile {k}")
+            await bench.decide(at)
+            told_w.append((await bench.capacity_w(at))[HARBOUR, 4:8])
+        await pool.execute("update outbound_forecast set sent_at = now() where sent_at is null")
+
+    decision_id = await cycle_with(bench, ChangesOnly(frozenset({0, 1}), north_asks_and_gives_back))
+
+    assert (told_w[-1] < before_w).all()  # what it had to give back, and was not given again
+    assert np.array_equal((await bench.capacity_w(NEXT))[HARBOUR, 3:7], before_w)
+    assert (HARBOUR, "CONSUMPTION") in await messages(pool, decision_id)

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from ampacity.allocation import Decisions, Order, Requests, decide_requests
 from ampacity.network import Direction, Network
-from ampacity.operations.decide import KIND_OF, whole_watts
+from ampacity.operations.shares import KIND_OF, whole_watts
 from ampacity.ports import CapacityTable, Floats, Steps, WaitingRequest
 from ampacity.timegrid import Window, quarter_at
 

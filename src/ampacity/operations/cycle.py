@@ -19,6 +19,7 @@ from ampacity.operations.engine import LocalEngine
 from ampacity.operations.forecast import forecasts
 from ampacity.operations.forecast_plan import Plan, make_plan
 from ampacity.operations.help_out import SIGNS_OF_LIFE, Helper, help_out
+from ampacity.operations.known import known_now
 from ampacity.operations.lapse import lapsing
 from ampacity.operations.lend import needed
 from ampacity.operations.offer import Offer
@@ -28,7 +29,7 @@ from ampacity.operations.settle_usage import settle_usage
 from ampacity.operations.settled_loads import GROUPS_AT_ONCE
 from ampacity.operations.stages import Stages
 from ampacity.operations.summary import LAPSED, summarise
-from ampacity.operations.trees import TreeDecider, known_now
+from ampacity.operations.trees import TreeDecider
 from ampacity.ports import (
     ConnectedPeers,
     CycleRecord,

@@ -48,6 +48,11 @@ class Changes:
         first = self._first.setdefault(table.kind, np.zeros(self._groups, np.int64))
         first[groups] = _first_change(table, before)
 
+    def doubt(self, kind: ForecastKind, groups: Ints) -> None:
+        """Take it that these groups were told something else meanwhile."""
+        if kind in self._first:
+            self._first[kind][groups] = 0
+
     def due(self, kind: ForecastKind, told_until: Ints) -> Bools:
         """Groups that have to be sent what was decided, (G,), by how far what they hold reaches."""
         steps = self._steps[kind]

@@ -9,7 +9,7 @@ import numpy as np
 from ampacity.console_ports import KeptCapacity, Views
 from ampacity.network import Direction
 from ampacity.network.settling import known_use, settle
-from ampacity.operations.decide import KIND_OF
+from ampacity.operations.shares import KIND_OF
 from ampacity.operations.situation import DIRECTIONS, Situation
 from ampacity.people import effective_limit_w
 from ampacity.ports import Floats, GridStore, Ints

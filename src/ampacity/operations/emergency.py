@@ -10,7 +10,6 @@ from ampacity.allocation import allocate, element_load_w
 from ampacity.errors import NotFound, NotReady, Refused
 from ampacity.network import Direction, ForecastKind, Network
 from ampacity.operations.away import AWAY, with_away
-from ampacity.operations.decide import KIND_OF, Outlook, whole_watts
 from ampacity.operations.emergency_fallback import (
     far_rooms_under,
     lowered_fallbacks,
@@ -18,6 +17,7 @@ from ampacity.operations.emergency_fallback import (
     write_fallbacks,
 )
 from ampacity.operations.limit_shifts import LimitShifts, laid_overrides, overridden_w
+from ampacity.operations.shares import KIND_OF, Outlook, whole_watts
 from ampacity.ports import CapacityTable, Emergency, EmergencyWriter, Floats, Gate, GridStore, RequestStore, Steps
 from ampacity.timegrid import Window, moment_of, quarter_at
 

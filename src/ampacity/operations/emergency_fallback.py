@@ -7,8 +7,9 @@ import numpy as np
 
 from ampacity.allocation import allocate
 from ampacity.network import Direction, ForecastKind, Network
-from ampacity.operations.decide import FALLBACK_OF, whole_watts
+from ampacity.operations.decide import FALLBACK_OF
 from ampacity.operations.limit_shifts import LimitShifts
+from ampacity.operations.shares import whole_watts
 from ampacity.ports import CapacityTable, Emergency, EmergencyWriter, Floats, Gate, Steps
 from ampacity.timegrid import Window, moment_of, quarter_at
 

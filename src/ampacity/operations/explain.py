@@ -11,7 +11,7 @@ from ampacity.allocation import Allocation, Explanation, element_load_w, entitle
 from ampacity.errors import NotFound, NotReady
 from ampacity.network import Direction, Network
 from ampacity.operations.away import AWAY
-from ampacity.operations.decide import KIND_OF
+from ampacity.operations.shares import KIND_OF
 from ampacity.ports import CapacityTable, DecisionRecords, Floats, GridStore, Steps
 from ampacity.timegrid import moment_of, quarter_at
 

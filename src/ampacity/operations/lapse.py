@@ -6,8 +6,8 @@ import numpy as np
 
 from ampacity.allocation import is_unused
 from ampacity.network import Direction, ForecastKind
-from ampacity.operations.decide import KIND_OF
 from ampacity.operations.forecast_plan import Plan
+from ampacity.operations.shares import KIND_OF
 from ampacity.ports import CapacityTable, CycleStore, Floats, GridStore, Ints, RequestStore, RunningGrant
 from ampacity.timegrid import Window
 

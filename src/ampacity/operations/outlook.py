@@ -11,9 +11,9 @@ from ampacity.forecasting import ForecastSettings, ForecastSource
 from ampacity.network import PHASES, Direction
 from ampacity.network.batches import Batch, rows_of
 from ampacity.operations.block_forecast import BlockForecast
-from ampacity.operations.decide import Outlook
 from ampacity.operations.forecast_plan import Plan
 from ampacity.operations.rooms import Room, cycle_steps, fallback_steps, used_levels
+from ampacity.operations.shares import Outlook
 from ampacity.ports import Floats, Ints
 
 SCORED_EVERY_H = 6

@@ -9,9 +9,9 @@ import numpy as np
 from ampacity.allocation import allocate, element_load_w
 from ampacity.errors import NotReady
 from ampacity.network import Direction, ForecastKind, Network
-from ampacity.operations.decide import KIND_OF, whole_watts
 from ampacity.operations.emergency import Imposed, LoweredTable, reduction_w
 from ampacity.operations.limit_shifts import laid_overrides, overridden_w
+from ampacity.operations.shares import KIND_OF, whole_watts
 from ampacity.people import LimitChange
 from ampacity.ports import (
     CapacityTable,

@@ -12,11 +12,12 @@ from ampacity.allocation import RULE_VERSION, Order
 from ampacity.errors import NotReady
 from ampacity.network import Direction, ForecastKind, Network
 from ampacity.operations.batch import DIRECTION_OF, UNSHARED, DecidedBatch, decide_batch, situation_of
-from ampacity.operations.decide import KIND_OF, Before, Outlook, decide
+from ampacity.operations.decide import decide
 from ampacity.operations.emergency import lowered
 from ampacity.operations.emergency_fallback import lowered_fallbacks
 from ampacity.operations.override import Moved, shared_again
 from ampacity.operations.settings import CycleSettings
+from ampacity.operations.shares import KIND_OF, Before, Outlook
 from ampacity.operations.summary import LAPSED
 from ampacity.ports import (
     AwayGroups,

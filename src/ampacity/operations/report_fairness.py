@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from ampacity.allocation import Allocation, Fairness, entitlement, fairness, stranded_w
 from ampacity.errors import NotReady
 from ampacity.network import PHASES, Direction, Network
-from ampacity.operations.decide import KIND_OF
+from ampacity.operations.shares import KIND_OF
 from ampacity.ports import AnswerCounts, DecisionRecords, Floats, GridStore, Ints
 from ampacity.timegrid import QUARTER, Window, quarter_at
 

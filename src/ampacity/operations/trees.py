@@ -1,14 +1,14 @@
 """Decides batches of independent trees while forecasts of others are still made.
 
 Requests go on being decided meanwhile.  Before a cycle is committed the gate is closed, and the
-batches in which something was decided since are decided again, from the headroom that was written:
-the result is that of deciding all at once behind the closed gate.
+batches in which something was decided since are decided again, from what is kept of them or from the headroom that
+was written: the result is that of deciding all at once behind the closed gate.
 """
 
 import asyncio
 from collections import deque
-from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Awaitable, Callable, Coroutine, Iterator, Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -18,14 +18,17 @@ from ampacity.network import Direction, ForecastKind, Network
 from ampacity.network.batches import Batch
 from ampacity.operations.away import away_groups
 from ampacity.operations.block_forecast import BlockForecast
-from ampacity.operations.decide import FALLBACK_OF, KIND_OF, Before, Decided, Outlook, decide
+from ampacity.operations.decide import FALLBACK_OF, Decided, decide
+from ampacity.operations.decide_again import KeptBatch, KeptBatches, changed_rows, decide_again
 from ampacity.operations.deliver import Changes
 from ampacity.operations.emergency import restrained
 from ampacity.operations.forecast_plan import Plan
+from ampacity.operations.known import Known, Touched, learn_what_is_held
 from ampacity.operations.lapse import ended_of
 from ampacity.operations.limit_shifts import LimitShifts
 from ampacity.operations.outlook import Gathered
 from ampacity.operations.rooms import cycle_steps
+from ampacity.operations.shares import Before, Outlook
 from ampacity.operations.stages import Stages
 from ampacity.operations.summary import Sums
 from ampacity.ports import (
@@ -34,80 +37,14 @@ from ampacity.ports import (
     ConnectedPeers,
     CycleStore,
     DecisionWriter,
-    Emergency,
     Engine,
     Floats,
-    Held,
+    Ints,
     RequestStore,
-    RunningGrant,
 )
-from ampacity.timegrid import Window
 
 ROUNDS = 2  # of catching up while requests are still decided
 BLOCKS_WAITING = 16  # forecasts that wait to be written, some megabytes each
-
-_SHARED = (*KIND_OF.values(), ForecastKind.OPTIMUM)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Known:
-    """What was decided before, of all groups, up to a place in the chain."""
-
-    up_to: int
-    held: Mapping[Direction, Held]
-    told: Mapping[ForecastKind, CapacityTable]
-    imposed: Sequence[Emergency]
-    away: AwayGroups | None = None
-    lapsed: Sequence[RunningGrant] = ()  # grants that the cycle ends: `held` is without them
-
-    def of(self, batch: Batch) -> "Known":
-        """What concerns a batch of trees, by the numbers that its elements and groups have there."""
-        rows = batch.group_rows
-        place = {int(e): i for i, e in enumerate(batch.elements)} if self.imposed else {}
-        return replace(
-            self,
-            held={d: Held(granted_w=h.granted_w[rows], returned_w=h.returned_w[rows]) for d, h in self.held.items()},
-            told={
-                kind: replace(table, capacity_w=table.capacity_w[rows], bound_by=table.bound_by[rows])
-                for kind, table in self.told.items()
-            },
-            imposed=[replace(e, element_no=place[e.element_no]) for e in self.imposed if e.element_no in place],
-            away=None if self.away is None else _away_of(self.away, batch),
-        )
-
-
-def _away_of(away: AwayGroups, batch: Batch) -> AwayGroups | None:
-    inside = np.isin(away.groups, batch.groups, assume_unique=True)
-    if not inside.any():
-        return None
-    return AwayGroups(
-        groups=np.searchsorted(batch.groups, away.groups[inside]),
-        quarters=away.quarters[inside],
-        told_w={d: told_w[inside] for d, told_w in away.told_w.items()},
-    )
-
-
-async def known_now(
-    plan: Plan,
-    cycles: CycleStore,
-    requests: RequestStore,
-    lapsed: Sequence[RunningGrant] = (),
-    kinds: Collection[ForecastKind] = _SHARED,
-) -> Known:
-    """What was decided until now; what is decided while this is read is found by its place in the chain.
-
-    Fallbacks are asked for only where somebody is away: they reach far, and are large.
-    """
-    up_to = await cycles.chain_length()
-    groups, window = len(plan.network.groups), Window(plan.origin, plan.cycle.horizon)
-    without = [g.request_no for g in lapsed]
-    return Known(
-        up_to=up_to,
-        held={d: await requests.held(KIND_OF[d], groups, window, without) for d in Direction},
-        told=await cycles.newest_capacities(groups, plan.made_at, kinds),
-        imposed=await requests.emergencies(plan.made_at),
-        lapsed=lapsed,
-    )
 
 
 def decide_part(
@@ -136,6 +73,11 @@ class TreeDecider:
         self._plan, self._batches, self._writer, self._stages, self._engine = plan, batches, writer, stages, engine
         self._writing = asyncio.Semaphore(2)  # the one is packed while the other is written
         self._known = known
+        self._kept = KeptBatches()
+        self._number = {batch: no for no, batch in enumerate(batches)}
+        self._batch_of_group = np.empty(len(plan.network.groups), np.int64)
+        for no, batch in enumerate(batches):
+            self._batch_of_group[batch.groups] = no
         self._under_way: asyncio.Task[None] | None = None  # the shares of a batch
         self._written: asyncio.Task[None] | None = None  # and the writing of the one before
         self._keeping: deque[asyncio.Task[None]] = deque()  # forecasts, in the order in which they were made
@@ -198,12 +140,23 @@ class TreeDecider:
         with self._stages.during("allocate"):
             part = await asyncio.to_thread(batch.part, self._plan.network)
             limit_w, rules = self._plan.limit_w[batch.elements], self._plan.cycle.smoothing
-            shifts = self._plan.shifts.among(batch.elements)
-            outlook, here = await self._engine.run(decide_part, part, limit_w, shifts, outlook, known.of(batch), rules)
-            decided = Decided(tables=tuple(replace(t, bound_by=batch.in_the_whole(t.bound_by)) for t in here.tables))
+            shifts, here = self._plan.shifts.among(batch.elements), known.of(batch)
+            outlook, decided = await self._engine.run(decide_part, part, limit_w, shifts, outlook, here, rules)
+            self._kept.keep(self._number[batch], KeptBatch.of(part, outlook, decided, is_away=here.away is not None))
+        await self._write_later(self._write(batch, None if again else outlook, decided))
+
+    async def _decide_again(self, batch: Batch, kept: KeptBatch, touched: Touched) -> None:
+        """Decide some quarters of a batch again; here, as it is less than to have it done elsewhere."""
+        with self._stages.during("allocate"):
+            rules = self._plan.cycle.smoothing
+            decided = await asyncio.to_thread(decide_again, kept, self._known.of(batch), touched, rules)
+            self._kept.keep(self._number[batch], kept.now(decided))
+        await self._write_later(self._amend(batch, kept.decided, decided))
+
+    async def _write_later(self, writing: Coroutine[None, None, None]) -> None:
         if self._written is not None:
             await self._written
-        self._written = asyncio.create_task(self._write(batch, None if again else outlook, decided))
+        self._written = asyncio.create_task(writing)
 
     def _write_headroom(self, batch: Batch, outlook: Outlook) -> Iterator[asyncio.Task[None]]:
         writer, elements = self._writer, batch.elements
@@ -217,15 +170,25 @@ class TreeDecider:
     async def _write(self, batch: Batch, outlook: Outlook | None, decided: Decided) -> None:
         """Write what was decided of a batch, and the outlook that is not written yet."""
         writing = [] if outlook is None else list(self._write_headroom(batch, outlook))
-        before = self._known.of(batch).told
-        for table in decided.tables:
+        for table in self._noted(batch, decided):
             writing.append(self._later(self._writer.capacities, table, batch.groups))
-            self._changes.note(table, before.get(table.kind), batch.groups)
-        consumption = decided.table(ForecastKind.CONSUMPTION)
-        assert consumption is not None
-        self._allocated_w[batch.group_rows] = consumption.capacity_w[:, 0]
         for each in writing:
             await each
+
+    async def _amend(self, batch: Batch, before: Decided, now: Decided) -> None:
+        """Write what is decided otherwise than before."""
+        for table in self._noted(batch, now):
+            await self._later(self._writer.amend, table, batch.groups, changed_rows(now, before, table.kind))
+
+    def _noted(self, batch: Batch, decided: Decided) -> Iterator[CapacityTable]:
+        """What was decided of a batch by the numbers of the whole grid, and noted for who is to be told."""
+        before = self._known.of(batch).told
+        for table in decided.tables:
+            whole = replace(table, bound_by=batch.in_the_whole(table.bound_by))
+            self._changes.note(whole, before.get(table.kind), batch.groups)
+            if table.kind is ForecastKind.CONSUMPTION:
+                self._allocated_w[batch.group_rows] = table.capacity_w[:, 0]
+            yield whole
 
     async def close(
         self, gathered: Gathered, cycles: CycleStore, requests: RequestStore, peers: ConnectedPeers
@@ -236,41 +199,54 @@ class TreeDecider:
             behind = await self._catch_up(gathered, cycles, requests, fewer_than=behind)
             if not behind:  # or where there is as much to be done as before: another round would gain nothing
                 break
+        told_until = await cycles.told_until(self._changes.kinds, len(self._owner))
         with self._stages.during("wait for requests"):
             async with self._writing:
                 await self._writer.close_gate()
         await self._catch_up(gathered, cycles, requests, fewer_than=len(self._batches) + 1)
         with self._stages.during("write"):
+            for kind, groups in (await cycles.told_since(self._plan.made_at)).items():
+                self._changes.doubt(kind, groups)
             async with self._writing:
-                return await self._send(cycles, peers)
+                return await self._send(told_until, peers)
 
     async def _catch_up(
         self, gathered: Gathered, cycles: CycleStore, requests: RequestStore, *, fewer_than: int
     ) -> int:
         """Decide again where something was decided since, if in fewer batches than so many; gives in how many."""
-        if not 0 < len(await self._touched(cycles)) < fewer_than:
-            return 0
-        kinds = _SHARED if self._known.away is None else tuple(ForecastKind)
-        known = await known_now(self._plan, cycles, requests, self._known.lapsed, kinds)
-        touched = await self._touched(cycles)  # as before; also where something was decided before that was read
-        self._known = replace(known, away=self._known.away)
-        async with self._writing:
-            for batch in touched:
-                await self._writer.withdraw(batch.groups)
-        for batch in touched:
-            with self._stages.during("read again"):
-                outlook = await self._read_again(gathered.empty(batch), batch)
-            await self._decide(batch, outlook, again=True)
-        await self.done()
-        return len(touched)
-
-    async def _touched(self, cycles: CycleStore) -> list[Batch]:
-        """Batches in which requests were decided since."""
-        since = await cycles.decided_since(self._known.up_to)
-        if any(kind != "request" for kind, _ in since):
+        since = await cycles.decided_since(self._known.up_to, self._plan.made_at)
+        if any(each.kind != "request" for each in since):
             raise Conflict("an operator lowered capacities, or ended that, while the cycle was decided: decide again")
-        groups = np.unique([group_no for _, group_no in since if group_no is not None]).astype(np.int64)
-        return [batch for batch in self._batches if np.isin(groups, batch.groups, assume_unique=True).any()]
+        if not since:
+            return 0
+        up_to = since[-1].seq
+        known, touched = await learn_what_is_held(self._known, up_to, self._plan, requests, self._batch_of_group)
+        anew = set(self._batch_of_group[[g for each in since for g in each.groups]].tolist())  # told otherwise before
+        numbers = sorted(touched.keys() | anew)
+        if not 0 < len(numbers) < fewer_than:
+            return 0
+        if anew:
+            kinds, groups = tuple(known.told), len(self._plan.network.groups)
+            known = replace(known, told=await cycles.newest_capacities(groups, self._plan.made_at, kinds))
+        self._known = known
+        for no in numbers:
+            batch, kept = self._batches[no], None
+            if no not in anew:
+                kept = self._kept.get(no, touched[no])
+            if kept is not None:
+                await self._decide_again(batch, kept, touched[no])
+            else:
+                await self._decide_anew(batch, gathered)
+        await self.done()
+        return len(numbers)
+
+    async def _decide_anew(self, batch: Batch, gathered: Gathered) -> None:
+        """Decide all of a batch again, from what was written of it."""
+        async with self._writing:
+            await self._writer.withdraw(batch.groups)
+        with self._stages.during("read again"):
+            outlook = await self._read_again(gathered.empty(batch), batch)
+        await self._decide(batch, outlook, again=True)
 
     async def _read_again(self, outlook: Outlook, batch: Batch) -> Outlook:
         """The outlook of a batch as it was written."""
@@ -284,11 +260,10 @@ class TreeDecider:
             await self._writer.read_median(batch.elements, outlook.median_w)
         return outlook
 
-    async def _send(self, cycles: CycleStore, peers: ConnectedPeers) -> Sums:
+    async def _send(self, told_until: Mapping[ForecastKind, Ints], peers: ConnectedPeers) -> Sums:
         """Write the messages that are due to who is connected now; who connects later is told after the commit."""
         connected, told_each = await peers.connected_providers(), await peers.told_each_cycle()
         online, insistent = (np.isin(self._owner, list(providers)) for providers in (connected, told_each))
-        told_until = await cycles.told_until(self._changes.kinds, len(self._owner))
         sent, held_back = {}, {}
         for kind in self._changes.kinds:
             wanted = online & (insistent | self._changes.due(kind, told_until[kind]))

@@ -107,6 +107,10 @@ class DecisionWriter(Protocol):
         """Note whose provider is not connected, and what they were told."""
         ...
 
+    async def amend(self, table: CapacityTable, groups: Ints, changed: NDArray[np.bool_]) -> None:
+        """Write capacities of groups (ascending) anew, as they were written before, where they changed, (G,)."""
+        ...
+
     async def capacities(self, table: CapacityTable, groups: Sequence[int] | Ints | None = None) -> None:
         """Capacities of all groups, or of the numbered ones (rows in that order)."""
         ...
@@ -129,6 +133,16 @@ class KeptModel:
     elements: int
     made_at: datetime
     fitted_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DecidedSince:
+    """A decision that was made while a cycle works."""
+
+    seq: int  # its place in the chain
+    kind: str
+    is_before: bool  # whether it counts as made before the cycle, at or before its slot
+    groups: Sequence[int]  # where it does: those on whom it was decided
 
 
 class CycleStore(Protocol):
@@ -177,8 +191,12 @@ class CycleStore(Protocol):
         """How many decisions there are in the chain."""
         ...
 
-    async def decided_since(self, seq: int) -> Sequence[tuple[str, int | None]]:
-        """Kind and group of what was decided after a place in the chain; a decision on no group has none."""
+    async def decided_since(self, seq: int, slot: datetime) -> Sequence[DecidedSince]:
+        """What was decided after a place in the chain, in its order; `slot` is that of the cycle that asks."""
+        ...
+
+    async def told_since(self, slot: datetime) -> Mapping[ForecastKind, Ints]:
+        """Groups that requests decided after a time let be told something, by its kind, ascending."""
         ...
 
     async def renew_cycle(self, slot: datetime, holder: UUID, lease: timedelta) -> None:

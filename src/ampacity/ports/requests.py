@@ -26,6 +26,33 @@ class Held:
         none = np.full((groups, quarters), np.nan, np.float32)
         return cls(granted_w=none, returned_w=none.copy())
 
+    def lay(self, newly: "NewlyHeld", first_quarter: int) -> Ints:
+        """Lay the newest word on some quarters over what was held, in place; gives the places of these quarters.
+
+        `first_quarter` is that of the arrays; what is said of quarters outside them is left.
+        """
+        start, end = first_quarter, first_quarter + self.granted_w.shape[1]
+        begin, stop = max(newly.first_quarter, start), min(newly.first_quarter + len(newly.held_w), end)
+        said_w = newly.held_w[begin - newly.first_quarter : max(begin, stop) - newly.first_quarter]
+        says = np.flatnonzero(~np.isnan(said_w))
+        places: Ints = begin - start + says
+        into, other = self.granted_w, self.returned_w
+        if newly.is_return:
+            into, other = other, into
+        into[newly.group_no, places] = said_w[says]
+        other[newly.group_no, places] = np.nan
+        return places
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewlyHeld:
+    """What a decided request lets a group hold at least, or at most where it gave back."""
+
+    group_no: int
+    is_return: bool
+    first_quarter: int
+    held_w: Floats  # (quarters,) [W]; NaN where it says nothing
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Consent:
@@ -206,6 +233,10 @@ class Gate(Protocol):
 
 class RequestStore(Protocol):
     """What providers asked for."""
+
+    async def newly_held(self, kind: ForecastKind, window: Window, after: int, up_to: int) -> Sequence[NewlyHeld]:
+        """What requests that were decided after a place in the chain, up to another, let groups hold; in that order."""
+        ...
 
     async def held(self, kind: ForecastKind, groups: int, window: Window, without: Collection[int] = ()) -> Held:
         """What decided requests let groups hold in a window, but for the grants of those `without`."""

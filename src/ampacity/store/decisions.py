@@ -3,12 +3,14 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from datetime import datetime
 from typing import TypeVar
 from uuid import UUID
 
 import asyncpg
 import numpy as np
+from numpy.typing import NDArray
 
 from ampacity.allocation import RULE, RULE_VERSION
 from ampacity.errors import Conflict
@@ -98,7 +100,17 @@ class PostgresDecision:
 
     async def withdraw(self, groups: Ints) -> None:
         blocks = [first for first, _ in _row_blocks(groups)]
-        await self._connection.execute(sql("withdraw_capacities"), self.decision_id, blocks)
+        await self._connection.execute(sql("withdraw_capacities"), self.decision_id, blocks, None)
+
+    async def amend(self, table: CapacityTable, groups: Ints, changed: NDArray[np.bool_]) -> None:
+        blocks = [(first, where) for first, where in _row_blocks(groups) if changed[where].any()]
+        if not blocks:
+            return
+        first_numbers, kind = [first for first, _ in blocks], table.kind.value
+        await self._connection.execute(sql("withdraw_capacities"), self.decision_id, first_numbers, kind)
+        rows = np.concatenate([np.arange(where.start, where.stop) for _, where in blocks])
+        some = replace(table, capacity_w=table.capacity_w[rows], bound_by=table.bound_by[rows])
+        await self.capacities(some, groups[rows])
 
     async def rests_on(
         self, grid: GridVersion, need_wh: Floats | None = None, need_cap_w: Floats | None = None

@@ -5,10 +5,18 @@ from collections.abc import Sequence
 import asyncpg
 import numpy as np
 
-from ampacity.ports import Held
+from ampacity.ports import Held, NewlyHeld
 from ampacity.timegrid import Window
 
 _FLOAT = np.dtype("<f4")
+
+
+def newly_held(row: asyncpg.Record) -> NewlyHeld:
+    """A row of `running_outcomes` as a record."""
+    return NewlyHeld(
+        group_no=row["group_no"], is_return=row["is_return"], first_quarter=row["first_quarter"],
+        held_w=np.frombuffer(row["held_w"], _FLOAT),
+    )  # fmt: skip
 
 
 def lay_outcomes(rows: Sequence[asyncpg.Record], groups: int, window: Window) -> Held:
@@ -18,14 +26,5 @@ def lay_outcomes(rows: Sequence[asyncpg.Record], groups: int, window: Window) ->
         return Held(granted_w=none, returned_w=none)
     held = Held.nothing(groups, window.count)
     for row in rows:
-        values = np.frombuffer(row["held_w"], _FLOAT)
-        start, stop = max(row["first_quarter"], window.first), min(row["first_quarter"] + len(values), window.end)
-        said = values[start - row["first_quarter"] : stop - row["first_quarter"]]
-        where = slice(start - window.first, stop - window.first)
-        into, other = held.granted_w, held.returned_w
-        if row["is_return"]:
-            into, other = other, into
-        says = ~np.isnan(said)
-        into[row["group_no"], where][says] = said[says]
-        other[row["group_no"], where][says] = np.nan  # the newest word on a quarter holds
+        held.lay(newly_held(row), window.first)
     return held

@@ -17,6 +17,7 @@ from ampacity.ports import (
     CapacityTable,
     CycleRecord,
     CycleSharing,
+    DecidedSince,
     Floats,
     GridVersion,
     Imported,
@@ -158,8 +159,14 @@ class PostgresCycles:
         length: int = await self._pool.fetchval(sql("chain_length"))
         return length
 
-    async def decided_since(self, seq: int) -> Sequence[tuple[str, int | None]]:
-        return [(r["kind"], r["group_no"]) for r in await self._pool.fetch(sql("decided_since"), seq)]
+    async def decided_since(self, seq: int, slot: datetime) -> Sequence[DecidedSince]:
+        return [DecidedSince(**r) for r in await self._pool.fetch(sql("decided_since"), seq, slot)]
+
+    async def told_since(self, slot: datetime) -> Mapping[ForecastKind, Ints]:
+        told: dict[ForecastKind, list[Ints]] = {}
+        for r in await self._pool.fetch(sql("told_since"), slot):
+            told.setdefault(ForecastKind(r["kind"]), []).append(np.arange(r["first_no"], r["stop_no"]))
+        return {kind: np.concatenate(groups) for kind, groups in told.items()}
 
     async def renew_cycle(self, slot: datetime, holder: UUID, lease: timedelta) -> None:
         await self._pool.execute(sql("renew_cycle"), slot, holder, lease)

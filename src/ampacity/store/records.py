@@ -104,7 +104,7 @@ class PostgresRecords:
         self, kind: ForecastKind, groups: int, window: Window, decisions_up_to: int, without: Collection[int] = ()
     ) -> Held:
         rows = await self._pool.fetch(
-            sql("running_outcomes"), kind.value, window.first, window.end, decisions_up_to, list(without)
+            sql("running_outcomes"), kind.value, window.first, window.end, decisions_up_to, list(without), 0
         )
         return lay_outcomes(rows, groups, window)
 

@@ -18,6 +18,7 @@ from ampacity.ports import (
     Held,
     Ints,
     JsonObject,
+    NewlyHeld,
     RequestOutcome,
     RunningGrant,
     Steps,
@@ -26,7 +27,7 @@ from ampacity.ports import (
 from ampacity.store.decisions import PostgresDecision, join_capacities, open_decision
 from ampacity.store.headroom import KeptRooms, read_headroom
 from ampacity.store.kept_tables import KeptTables
-from ampacity.store.laid_outcomes import lay_outcomes
+from ampacity.store.laid_outcomes import lay_outcomes, newly_held
 from ampacity.store.pool import Connection, Pool
 from ampacity.store.sql import sql
 from ampacity.timegrid import Window, quarter_at
@@ -49,9 +50,13 @@ class PostgresRequests:
 
     async def held(self, kind: ForecastKind, groups: int, window: Window, without: Collection[int] = ()) -> Held:
         rows = await self._pool.fetch(
-            sql("running_outcomes"), kind.value, window.first, window.end, None, list(without)
+            sql("running_outcomes"), kind.value, window.first, window.end, None, list(without), 0
         )
         return lay_outcomes(rows, groups, window)
+
+    async def newly_held(self, kind: ForecastKind, window: Window, after: int, up_to: int) -> Sequence[NewlyHeld]:
+        rows = await self._pool.fetch(sql("running_outcomes"), kind.value, window.first, window.end, up_to, [], after)
+        return [newly_held(row) for row in rows]
 
     async def running_grants(self, quarter: int) -> Sequence[RunningGrant]:
         return [

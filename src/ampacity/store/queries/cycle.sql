@@ -158,19 +158,32 @@ select group_no, provider_no from current_contract where group_no = any ($1::int
 select coalesce(max(seq), 0) from decision_chain;
 
 -- name: decided_since
--- Of whom something was decided after $1 in the chain; a decision that touched no group has a row without one.
-select d.kind::text, t.group_no
+-- What was decided after $1 in the chain, in its order; of what was made at or before $2 the groups that were told so.
+select c.seq, d.kind::text, d.made_at <= $2 as is_before, array(
+        select distinct a.first_no + n
+        from allocation_block a
+        cross join lateral generate_series(0, a.subjects - 1) as n
+        where a.decision_id = d.decision_id and d.kind = 'request' and d.made_at <= $2
+    ) as groups
 from decision_chain c
 join decision d using (decision_id)
-left join lateral (
-    select o.group_no from request_outcome o where o.decision_id = d.decision_id
-    union
-    select a.first_no + n
-    from allocation_block a
-    cross join lateral generate_series(0, a.subjects - 1) as n
-    where a.decision_id = d.decision_id and d.kind = 'request'
-) as t on true
-where c.seq > $1;
+where c.seq > $1
+order by c.seq;
+
+-- name: told_since
+-- Groups of whom something was decided that was made after $1, not by a cycle, by the kind of what they were told.
+select a.kind, r.first_no, r.stop_no
+from (
+    select b.kind, range_agg(int4range(b.first_no, b.first_no + b.subjects)) as groups
+    from decision d
+    cross join lateral (
+        select kind, first_no, subjects from allocation_block o where o.decision_id = d.decision_id
+        offset 0  -- a look-up for each, in the partition where it is
+    ) as b
+    where d.kind <> 'cycle' and d.made_at > $1
+    group by b.kind
+) as a
+cross join lateral (select lower(u) as first_no, upper(u) as stop_no from unnest(a.groups) as u) as r;
 
 -- name: headroom_rows
 -- What a decision that is not committed yet wrote of these blocks.
@@ -185,5 +198,6 @@ from forecast_block
 where decision_id = $1 and first_no <= $3 and first_no + subjects > $2;
 
 -- name: withdraw_capacities
--- Before it is committed a decision may think better of some groups.
-delete from allocation_block where decision_id = $1 and first_no = any ($2::int[]);
+-- Before it is committed a decision may think better of some groups; of one kind where that is given.
+delete from allocation_block
+where decision_id = $1 and first_no = any ($2::int[]) and ($3::forecast_kind is null or kind = $3);

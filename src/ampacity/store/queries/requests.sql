@@ -1,11 +1,11 @@
 -- name: running_outcomes
--- What decided requests of a kind let groups hold in quarters [$2, $3), in the order of the decisions; only
--- those up to $4 of the chain where that is given.  Not what lapsed, by then or with the requests $5.
+-- What decided requests of a kind let groups hold in quarters [$2, $3), in the order of the decisions; only those
+-- after $6 of the chain, and up to $4 where that is given.  Not what lapsed, by then or with the requests $5.
 select o.group_no, o.is_return, o.first_quarter, o.quarters, o.held_w
 from request_outcome o
 join decision_chain c using (decision_id)
 where o.kind = $1 and o.first_quarter < $3 and o.first_quarter + o.quarters > $2
-    and ($4::bigint is null or c.seq <= $4)
+    and c.seq > $6::bigint and ($4::bigint is null or c.seq <= $4)
     and (
         o.is_return or not (
             o.request_no = any ($5::bigint[])
