@@ -11,7 +11,7 @@ from ampacity.allocation.instant import instant_left_w
 from ampacity.allocation.loading import anywhere_upstream, element_load_w
 from ampacity.allocation.need import is_used_up, need_cap
 from ampacity.allocation.optimum import optimum, takes_all
-from ampacity.allocation.requests import Decisions, Reason, Status, decide_requests
+from ampacity.allocation.requests import Decisions, Reason, Status, decide_requests, entitled
 from ampacity.allocation.rounding import hand_out_rest, round_down
 from ampacity.allocation.smoothing import (
     Smoothing,
@@ -39,6 +39,7 @@ __all__ = [
     "anywhere_upstream",
     "decide_requests",
     "element_load_w",
+    "entitled",
     "entitlement",
     "explain",
     "fairness",

@@ -35,6 +35,7 @@ class Grid:
     phase_share: Floats
     contracted_w: Floats
     firm_w: Floats
+    known_entitled_w: Floats | None = None  # (G, T) what `entitled_w` comes to, where it was worked out before
 
     def filled(self, room_w: Floats, cap_w: Floats, floor_w: Floats | None = None) -> Allocation:
         floor = np.zeros_like(cap_w) if floor_w is None else floor_w
@@ -42,6 +43,8 @@ class Grid:
 
     def entitled_w(self) -> Floats:
         """What each group would have if all used their contracts, shape (G, T)."""
+        if self.known_entitled_w is not None:
+            return self.known_entitled_w
         quarters = self.headroom_w.shape[2]
         contract_w, firm_w = (np.repeat(w[:, None], quarters, axis=1) for w in (self.contracted_w, self.firm_w))
         return self.filled(self.headroom_w, contract_w, firm_w).allocated_w
@@ -105,9 +108,11 @@ def _trees(grid: Grid, asking: Ints, quarters: Ints) -> tuple[Grid, Ints, Ints]:
     groups = np.flatnonzero(touched[root[grid.element]])
     place = np.full(len(root) + 1, -1)
     place[elements] = np.arange(len(elements))
+    entitled_w = grid.known_entitled_w
     part = Grid(
-        grid.headroom_w[elements][:, :, quarters], place[grid.parent[elements]], place[grid.element[groups]],
+        grid.headroom_w[:, :, quarters][elements], place[grid.parent[elements]], place[grid.element[groups]],
         grid.phase_share[groups], grid.contracted_w[groups], grid.firm_w[groups],
+        None if entitled_w is None else entitled_w[:, quarters][groups],
     )  # fmt: skip
     return part, elements, groups
 

@@ -55,6 +55,7 @@ def decide_requests(
     firm_w: Floats | None = None,
     order: Order = Order.FAIR,
     ceiling_w: Floats | None = None,
+    entitled_w: Floats | None = None,
 ) -> Decisions:
     """Grant what was asked as far as the grid allows, by the same filling for all.
 
@@ -74,6 +75,7 @@ def decide_requests(
         firm_w: Firm parts [W], shape (G,); none by default.
         order: FIRST_COME serves the requests one after the other as they stand, from what nobody holds.
         ceiling_w: The most that each request may be given in addition [W], shape (R,): the instant path.
+        entitled_w: What `entitled` comes to, where it was worked out before [W], shape (G, T).
 
     Raises:
         Unsuitable: a group asks twice, or for a number that is no power.
@@ -93,11 +95,27 @@ def decide_requests(
         phase_share,
         contracted_w,
         np.zeros_like(contracted_w) if firm_w is None else firm_w,
+        entitled_w,
     )
     gate = Gate(requests, held_w, np.maximum(claim_w, 0.0), wanted_w)
     after_w, bound_by, stepped_back = decide_gate(grid, gate, order)
     over_contract: Bools = np.any(wanted_w > np.maximum(contract_w, mine_w) + TOLERANCE_W, axis=1)
     return _told(gate, after_w, bound_by, over_contract, stepped_back, has_ceiling=ceiling_w is not None)
+
+
+def entitled(
+    headroom_w: Floats,
+    parent: Ints,
+    element: Ints,
+    phase_share: Floats,
+    contracted_w: Floats,
+    firm_w: Floats,
+) -> Floats:
+    """What each group is entitled to: its share if all used their contracts [W], shape (G, T).
+
+    It is the same until the headroom or a contract changes.  Arguments as in `decide_requests`.
+    """
+    return Grid(headroom_w, parent, element, phase_share, contracted_w, firm_w).entitled_w()
 
 
 def _told(

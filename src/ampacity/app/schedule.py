@@ -16,6 +16,7 @@ from ampacity.app.settings import Settings
 from ampacity.errors import AmpacityError, Conflict, NotReady
 from ampacity.operations.adjust import decide_round
 from ampacity.operations.cycle import run_cycle
+from ampacity.operations.entitled import KeptEntitlements
 from ampacity.operations.learn import learn
 from ampacity.operations.prepare_bases import prepare_bases
 from ampacity.operations.score_forecasts import score_forecasts
@@ -24,9 +25,14 @@ from ampacity.timegrid import QUARTER, floor_quarter
 
 _LOG = logging.getLogger(__name__)
 _TRY_AGAIN_S = 1.0
-_GATHER_S, _GATHER_AT_MOST_S = 0.1, 0.3  # requests gather between decisions, as long as these take
+_GATHER_S, _ROUND_S = 0.1, 0.4  # requests gather between rounds of decisions; a long round lets them gather itself
 _FOLLOW_EVERY_S = 2.0  # what becomes of decided requests is told that late, where there are few
 _FOLLOW_REST = 9.0  # times as long as the work took: at most a tenth of one core
+
+
+def _gathering_s(round_s: float) -> float:
+    """How long requests gather after a round: as long as it took, less where they did meanwhile."""
+    return max(0.0, min(max(_GATHER_S, round_s), _ROUND_S - round_s))
 
 
 def log_cycle(record: CycleRecord) -> None:
@@ -48,6 +54,7 @@ class Schedule:
     on_cycle: Callable[[CycleRecord], None] = lambda _: None
     learning_due: asyncio.Event = field(default_factory=asyncio.Event)
     asked: asyncio.Event = field(default_factory=asyncio.Event)  # set when somebody asks
+    entitled: KeptEntitlements = field(default_factory=KeptEntitlements)  # by what was decided last
 
     async def run_cycles(self) -> None:
         """One cycle for the current quarter hour at once, then one at the start of each; missed ones are left out."""
@@ -112,7 +119,7 @@ class Schedule:
                 # A supervisor: the database restarts, say; what waits is decided at the next look.
                 _LOG.exception("deciding on requests failed")
             if decided:
-                await asyncio.sleep(min(max(_GATHER_S, time.monotonic() - begun), _GATHER_AT_MOST_S))
+                await asyncio.sleep(_gathering_s(time.monotonic() - begun))
                 continue
             try:
                 await asyncio.wait_for(self.asked.wait(), _TRY_AGAIN_S)
@@ -135,8 +142,9 @@ class Schedule:
         if self.clock.speed > 1:  # what waits by the wall's clock waits no longer by that of the data
             rules = msgspec.structs.replace(rules, recall_wait_s=rules.recall_wait_s / self.clock.speed)
         return await decide_round(
-            self.clock(), grid=self.store.grid, requests=self.store.requests, rules=rules, tell=self.wake_sender
-        )
+            self.clock(), grid=self.store.grid, requests=self.store.requests, rules=rules, tell=self.wake_sender,
+            entitled=self.entitled,
+        )  # fmt: skip
 
     async def _cycle(self, slot: datetime) -> CycleRecord | None:
         """Decide a slot, or see that another server does; None: its time ran out."""

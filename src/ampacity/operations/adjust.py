@@ -3,14 +3,14 @@
 import asyncio
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import TypeAlias
 
 import numpy as np
 
 from ampacity.allocation import element_load_w, instant_left_w
-from ampacity.network import ForecastKind
+from ampacity.network import ForecastKind, Network
 from ampacity.operations.batch import (
     DIRECTION_OF,
     UNSHARED,
@@ -18,9 +18,11 @@ from ampacity.operations.batch import (
     Situation,
     asked_over,
     decide_batch,
+    room_during,
     situation_of,
 )
 from ampacity.operations.consent import turned_down
+from ampacity.operations.entitled import KeptEntitlements
 from ampacity.operations.outcomes import gained_w, outcome, refusal
 from ampacity.operations.recalls import may_be_told_later
 from ampacity.operations.settings import NegotiationSettings
@@ -38,6 +40,7 @@ from ampacity.ports import (
 
 _Tree: TypeAlias = tuple[int, ForecastKind]  # its root, and what is asked for there
 _MOST_TURNS = 10  # of a tree in a round
+_AT_ONCE = 2  # trees that are worked on
 
 
 async def decide_waiting(
@@ -63,29 +66,55 @@ async def decide_round(
     requests: RequestStore,
     rules: NegotiationSettings | None = None,
     tell: Callable[[], None] = lambda: None,
+    entitled: KeptEntitlements | None = None,
 ) -> int:
     """Decide once in each tree, on the first request of each group; gives how many were decided.
 
     Who comes back for more rounds lets requests gather: many in one decision take little more than one does.  Where
     a group asks for one thing after the other, its tree has a few more turns, behind those of the others.  After each
-    decision `tell` is called: there are answers to be sent.
+    decision `tell` is called: there are answers to be sent.  Two trees are worked on at a time: while the database
+    works for the one the other is calculated.  `entitled` is what to keep from round to round.
     """
-    rules, turns, decided = rules or NegotiationSettings(), Counter[_Tree](), 0
-    while count := await _decide_tree(now, grid, requests, rules, turns):
-        tell()
-        decided += count
-    return decided
+    common = _Round(
+        now=now, requests=requests, rules=rules or NegotiationSettings(), entitled=entitled or KeptEntitlements(),
+        version=await grid.version(), network=await grid.network(),
+    )  # fmt: skip
+    turns = Counter[_Tree]()
+
+    async def work() -> int:
+        decided = 0
+        while count := await _decide_tree(common, turns):
+            tell()
+            decided += count
+        return decided
+
+    try:
+        async with asyncio.TaskGroup() as group:
+            working = [group.create_task(work()) for _ in range(_AT_ONCE)]
+    except ExceptionGroup as failed:
+        raise failed.exceptions[0] from None
+    return sum(each.result() for each in working)
 
 
-async def _decide_tree(
-    now: datetime, grid: GridStore, requests: RequestStore, rules: NegotiationSettings, turns: Counter[_Tree]
-) -> int:
+@dataclass(frozen=True, kw_only=True)
+class _Round:
+    """What decisions of a round have in common."""
+
+    now: datetime
+    requests: RequestStore
+    rules: NegotiationSettings
+    entitled: KeptEntitlements
+    version: GridVersion
+    network: Network
+
+
+async def _decide_tree(common: _Round, turns: Counter[_Tree]) -> int:
     """Decide on what is due in a tree that has a turn left, where nobody else decides; gives how many, 0: in none."""
-    async with requests.gate() as gate:
+    async with common.requests.gate() as gate:
         waiting = await gate.waiting_groups()
         if not waiting:
             return 0
-        version, network = await grid.version(), await grid.network()
+        network = common.network
         root_of = network.root[network.element]
         trees = dict.fromkeys((int(root_of[group_no]), kind) for group_no, kind in waiting)
         for root, kind in sorted((tree for tree in trees if turns[tree] < _MOST_TURNS), key=turns.__getitem__):
@@ -94,10 +123,10 @@ async def _decide_tree(
                 continue
             tree = TreeGate.of(gate, network, root)
             fresh = await tree.waiting(kind)
-            at = await gate.decided_at(now)  # no decision is made before one that it rests on
+            at = await gate.decided_at(common.now)  # no decision is made before one that it rests on
             if len({r.group_no for r in fresh}) == len(fresh):
                 turns[root, kind] = _MOST_TURNS
-            if fresh and (count := await _decide_fresh(tree, version, fresh, now=at, rules=rules)):
+            if fresh and (count := await _decide_fresh(tree, common.version, fresh, common, now=at)):
                 return count
     return 0
 
@@ -111,9 +140,10 @@ def _first(waiting: Sequence[WaitingRequest]) -> list[WaitingRequest]:
 
 
 async def _decide_fresh(
-    gate: TreeGate, version: GridVersion, fresh: Sequence[WaitingRequest], *, now: datetime, rules: NegotiationSettings
+    gate: TreeGate, version: GridVersion, fresh: Sequence[WaitingRequest], common: _Round, *, now: datetime
 ) -> int:
     """Decide on those requests of one kind in one tree that are due, and write it; gives how many."""
+    rules = common.rules
     reasons = turned_down(fresh, now)
     fresh = [r for r in fresh if r.request_no in reasons or r.consent is None or not r.consent.is_awaited(now)]
     if not fresh:
@@ -140,7 +170,8 @@ async def _decide_fresh(
         return 0
     async with gate.decide(now, {"order": rules.order.value}) as writer:
         await writer.rests_on(version)
-        decided = await asyncio.to_thread(decide_batch, situation, batch, rules.order)
+        entitled = common.entitled.of(gate.root_no, direction, room[1], version)
+        decided = await asyncio.to_thread(decide_batch, situation, batch, rules.order, entitled)
         await _write(writer, decided, due, now=now, recall_wait_s=rules.recall_wait_s)
         await writer.finish(_summary(batch))
     return len(batch)
@@ -215,7 +246,7 @@ def _reservation(decided: DecidedBatch) -> tuple[Ints, Floats, Floats]:
     steps = np.flatnonzero(more_w.any(axis=0))
     given_w = element_load_w(more_w[:, steps], network.parent, network.element[groups], phase_share[groups])
     held_load_w = element_load_w(held_w[:, steps], network.parent, network.element, phase_share)
-    return situation.window.first + steps, situation.headroom_w[:, :, steps] - held_load_w, given_w
+    return situation.window.first + steps, room_during(situation, steps) - held_load_w, given_w
 
 
 def _why_undecidable(kind: ForecastKind, table: CapacityTable | None) -> str:

@@ -1,8 +1,9 @@
 """What a batch of requests comes to: computed from what is held and what there is, the same when it is replayed."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,7 +11,7 @@ from numpy.typing import NDArray
 from ampacity.allocation import Decisions, Order, Requests, decide_requests
 from ampacity.network import Direction, Network
 from ampacity.operations.shares import KIND_OF, whole_watts
-from ampacity.ports import CapacityTable, Floats, Steps, WaitingRequest
+from ampacity.ports import CapacityTable, Floats, Ints, Steps, WaitingRequest
 from ampacity.timegrid import Window, quarter_at
 
 DIRECTION_OF = {kind: direction for direction, kind in KIND_OF.items()}
@@ -27,7 +28,7 @@ class Situation:
     direction: Direction
     window: Window
     held_w: Floats  # (G, T)
-    headroom_w: Floats  # (E, 3, T)
+    headroom_w: Floats  # (E, 3, T), as it is stored
     table: CapacityTable
 
     def contract_w(self, group_no: int) -> float:
@@ -48,28 +49,52 @@ def situation_of(
         direction=direction,
         window=window,
         held_w=np.nan_to_num(table.capacity_w[:, held]).astype(float),
-        headroom_w=headroom_w[:, :, first - covers.first : window.end - covers.first].astype(float),
+        headroom_w=headroom_w[:, :, first - covers.first : window.end - covers.first],
         table=table,
     )
 
 
-def _decide(situation: Situation, batch: Sequence[WaitingRequest], order: Order) -> Decisions:
+class Entitlements(Protocol):
+    """What groups are entitled to, where it need not be worked out each time."""
+
+    def during(self, situation: Situation, quarters: Ints) -> NDArray[np.float64]:
+        """In these quarters, by their places in the window [W], (G, Q)."""
+        ...
+
+
+def room_during(situation: Situation, quarters: Ints) -> NDArray[np.float64]:
+    """The headroom in these quarters, by their places in the window [W], (E, 3, Q)."""
+    return situation.headroom_w[:, :, quarters].astype(np.float64)
+
+
+def _decide(
+    situation: Situation,
+    batch: Sequence[WaitingRequest],
+    wanted_w: Floats,
+    quarters: Ints,
+    order: Order,
+    entitled: Entitlements | None,
+) -> Decisions:
+    """What is decided in the quarters that are asked about."""
     network = situation.network
-    return decide_requests(
+    decisions = decide_requests(
         Requests(
             group=np.array([r.group_no for r in batch], np.int64),
-            wanted_w=np.stack([asked_over(r, situation.window) for r in batch]),
+            wanted_w=np.asarray(wanted_w[:, quarters], np.float64),
             all_or_nothing=np.array([network.groups[r.group_no].all_or_nothing for r in batch], bool),
         ),
-        np.asarray(situation.held_w, np.float64),
-        np.asarray(situation.headroom_w, np.float64),
+        np.asarray(situation.held_w[:, quarters], np.float64),
+        room_during(situation, quarters),
         network.parent,
         network.element,
         np.asarray(network.phase_share, np.float64),
         np.asarray(network.contracted_w(situation.direction), np.float64),
         firm_w=np.asarray(network.firm_w(situation.direction), np.float64),
         order=order,
+        entitled_w=None if entitled is None or order is not Order.FAIR else entitled.during(situation, quarters),
     )
+    worst = decisions.bound_quarter
+    return replace(decisions, bound_quarter=np.where(worst >= 0, np.append(quarters, -1)[worst], -1))
 
 
 def asked_over(request: WaitingRequest, window: Window) -> Floats:
@@ -94,27 +119,38 @@ class DecidedBatch:
     table: CapacityTable
 
 
-def decide_batch(situation: Situation, batch: Sequence[WaitingRequest], order: Order = Order.FAIR) -> DecidedBatch:
+def decide_batch(
+    situation: Situation,
+    batch: Sequence[WaitingRequest],
+    order: Order = Order.FAIR,
+    entitled: Entitlements | None = None,
+) -> DecidedBatch:
     """Decide on a batch, at most one request of a group."""
-    decisions = _decide(situation, batch, order)
-    asking = [r.group_no for r in batch]
     wanted_w = np.stack([asked_over(r, situation.window) for r in batch])
-    after_w = _useful(situation.held_w[asking], decisions.held_w[asking], wanted_w)
-    recalled = _recalled(situation, decisions, asking)
-    groups = (*asking, *recalled)
+    quarters = np.flatnonzero((~np.isnan(wanted_w)).any(axis=0))
+    decisions = _decide(situation, batch, wanted_w, quarters, order, entitled)
+    asking = [r.group_no for r in batch]
+    groups = (*asking, *_recalled(situation, decisions, quarters, asking))
+    capacity_w, mine, others = situation.held_w[list(groups)], slice(0, len(asking)), slice(len(asking), None)
+    after_w = decisions.held_w[list(groups)]
+    useful_w = _useful(capacity_w[mine, quarters], after_w[mine], wanted_w[:, quarters])
+    capacity_w[:, quarters] = after_w
+    capacity_w[others] = whole_watts(capacity_w[others])
+    capacity_w[mine, quarters] = useful_w
     table = CapacityTable(
         kind=batch[0].kind,
         steps=Steps(first=situation.window.first, count=situation.window.count),
-        capacity_w=np.concatenate([after_w, whole_watts(decisions.held_w[recalled])]),
+        capacity_w=capacity_w,
         bound_by=_bound_by(situation, groups),
     )
     return DecidedBatch(situation=situation, batch=batch, decisions=decisions, groups=groups, table=table)
 
 
-def _recalled(situation: Situation, decisions: Decisions, asking: Sequence[int]) -> list[int]:
+def _recalled(situation: Situation, decisions: Decisions, quarters: Ints, asking: Sequence[int]) -> list[int]:
     """Groups that did not ask and lose what was lent to them, because its owners need it."""
-    fell = np.flatnonzero((decisions.held_w < situation.held_w - 1e-3).any(axis=1))
-    return [int(g) for g in fell if g not in set(asking)]
+    fell = np.flatnonzero((decisions.held_w < situation.held_w[:, quarters] - 1e-3).any(axis=1))
+    recalled: list[int] = np.setdiff1d(fell, asking, assume_unique=True).tolist()
+    return recalled
 
 
 def _useful(before_w: Floats, after_w: Floats, wanted_w: Floats) -> Floats:

@@ -28,6 +28,7 @@ class TreeGate:
     """An open gate in the tree of one root."""
 
     gate: Gate
+    root_no: int
     batch: Batch
     network: Network  # the tree as a grid of its own
 
@@ -36,7 +37,7 @@ class TreeGate:
         """The gate in the tree of a root of the whole grid."""
         in_tree = network.root == root_no
         batch = Batch(np.flatnonzero(in_tree), np.flatnonzero(in_tree[network.element]))
-        return cls(gate=gate, batch=batch, network=batch.part(network))
+        return cls(gate=gate, root_no=root_no, batch=batch, network=batch.part(network))
 
     async def waiting(self, kind: ForecastKind) -> Sequence[WaitingRequest]:
         """What waits of a kind, in the order in which it came."""
