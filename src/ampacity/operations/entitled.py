@@ -32,7 +32,10 @@ class _Tree:
             )  # fmt: skip
             for column, quarter in zip(found_w.T, missing.tolist(), strict=True):
                 self.columns[first + quarter] = np.ascontiguousarray(column)
-        return np.stack([self.columns[first + q] for q in quarters.tolist()], axis=1)
+        entitled_w = np.empty((len(network.groups), len(quarters)))
+        for place, quarter in enumerate(quarters.tolist()):
+            entitled_w[:, place] = self.columns[first + quarter]
+        return entitled_w
 
 
 class KeptEntitlements:
