@@ -1,5 +1,6 @@
 """Nothing slows with the age of the database."""
 
+import asyncio
 from datetime import timedelta
 
 import pytest
@@ -9,7 +10,7 @@ from ampacity.operations.cycle import CyclePorts, run_cycle
 from ampacity.operations.settings import CycleSettings
 from ampacity.operations.take_in import take_in
 from ampacity.store.peers import PeerStore
-from ampacity.store.pool import connect
+from ampacity.store.pool import Pool, connect
 from ampacity.store.postgres import PostgresCycles, PostgresGrid
 from ampacity.store.requests import PostgresRequests
 from ampacity.store.usage import UsageStore
@@ -18,6 +19,7 @@ from tests.operations.conftest import DAYS, START
 
 AT = START + timedelta(days=DAYS)
 YOUNG, OLD = 10, 1000  # decisions
+NAME = "counted"
 
 COPIES = """
 insert into decision (kind, made_at, settings, summary)
@@ -51,9 +53,9 @@ insert into outbound_forecast (decision_id, kind, provider_no, group_no, created
 """
 
 
-async def cycle(dsn: str, at) -> None:
-    """In a session of its own: what it did is counted when that ends."""
-    pool = await connect(dsn, max_size=4)
+async def cycle(own: Pool, dsn: str, at) -> None:
+    """In sessions of its own: what they did is counted when they end, which this waits for."""
+    pool = await connect(f"{dsn}{'&' if '?' in dsn else '?'}application_name={NAME}", max_size=4)
     ports = CyclePorts(
         grid=PostgresGrid(pool), cycles=PostgresCycles(pool), requests=PostgresRequests(pool), peers=PeerStore(pool),
         usage=UsageStore(pool),
@@ -64,6 +66,11 @@ async def cycle(dsn: str, at) -> None:
         " where sent_at is null and superseded_at is null and dead_at is null"
     )
     await pool.close()
+    there = "select exists (select from pg_stat_activity where application_name = $1)"
+    while True:  # what is in a database has no event
+        if not await own.fetchval(there, NAME):
+            return
+        await asyncio.sleep(0.05)
 
 
 async def nobody_tidies_up(pool) -> None:
@@ -85,13 +92,13 @@ async def touched(pool) -> tuple[int, int]:
 async def work_of_a_cycle(pool, dsn: str, decisions: int) -> tuple[int, int]:
     """Pages and scanned rows of a usual cycle on a database that holds so many decisions."""
     await pool.execute("truncate cycle, decision, forecast_model restart identity cascade")
-    await cycle(dsn, AT - (decisions + 1) * QUARTER)
+    await cycle(pool, dsn, AT - (decisions + 1) * QUARTER)
     async with pool.acquire() as connection, connection.transaction():
         await connection.execute(COPIES.format(n=decisions))
     await pool.execute("vacuum analyze")
-    await cycle(dsn, AT)
+    await cycle(pool, dsn, AT)
     before = await touched(pool)
-    await cycle(dsn, AT + QUARTER)
+    await cycle(pool, dsn, AT + QUARTER)
     after = await touched(pool)
     return after[0] - before[0], after[1] - before[1]
 
