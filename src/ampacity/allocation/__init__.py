@@ -15,7 +15,6 @@ from ampacity.allocation.requests import Decisions, Reason, Status, decide_reque
 from ampacity.allocation.rounding import hand_out_rest, round_down
 from ampacity.allocation.smoothing import (
     Smoothing,
-    falling,
     revisions_per_block,
     smooth,
     steady_wish,
@@ -44,7 +43,6 @@ __all__ = [
     "explain",
     "fairness",
     "fallback",
-    "falling",
     "hand_out_rest",
     "headroom",
     "in_words",

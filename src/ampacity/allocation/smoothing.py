@@ -61,7 +61,7 @@ def smooth(
     dead_band = np.maximum(rules.dead_band_fraction * before, one_ampere_w[:, None])
     limited = np.minimum(new_w, before + rules.rise_fraction * contracted_w[:, None])
     calm = np.minimum(np.where(new_w - before < dead_band, before, limited), new_w)
-    lower = np.flatnonzero(falling(new_w, previous_w) if falls is None else falls)
+    lower = np.flatnonzero(_falling(new_w, previous_w) if falls is None else falls)
     calm[lower] = np.minimum(calm[lower], _cushioned(new_w[lower], None if firm_w is None else firm_w[lower], rules))
     near = slice(0, rules.frozen_quarters)
     calm[:, near] = before[:, near]
@@ -74,7 +74,7 @@ def smooth(
     return smoothed
 
 
-def falling(new_w: NDArray[np.floating], previous_w: Floats) -> Bools:
+def _falling(new_w: NDArray[np.floating], previous_w: Floats) -> Bools:
     """Groups of which any block falls, shape (G,), by the new and the last published allocation, shape (G, T) [W]."""
     falls: Bools = np.logical_or.reduce(new_w < previous_w, axis=1)
     return falls

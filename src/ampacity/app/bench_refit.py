@@ -2,8 +2,6 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from datetime import datetime
 
 import msgspec
@@ -20,7 +18,7 @@ from ampacity.network import PHASES
 from ampacity.operations.learn import LEARN_EVERY, learn
 from ampacity.simulation.dso import DsoPlan
 from ampacity.store.cycle_bench import forget_models, models_made
-from ampacity.store.pool import Pool, connect
+from ampacity.store.pool import Pool, opened
 from ampacity.store.postgres import PostgresCycles, PostgresGrid
 
 _LOOK_EVERY_S = 1.0
@@ -65,7 +63,7 @@ async def bench_refit(dsn: str, plan: DsoPlan, settings: Settings, show: Show) -
 
 async def _learnt(dsn: str, at: datetime, settings: Settings, show: Show, name: str) -> tuple[int, Learnt]:
     """How many elements there are, and what it took; in a process of its own, while this one looks on."""
-    async with _pool(dsn) as pool:
+    async with opened(dsn, max_size=4) as pool:
         elements = len((await PostgresGrid(pool).network()).elements)
         async with beside(_tell_how_far(pool, at, elements, show, name)):
             learnt: Learnt = await asyncio.to_thread(apart, _learn, dsn, at, settings)
@@ -84,7 +82,7 @@ async def _tell_how_far(pool: Pool, at: datetime, elements: int, show: Show, nam
 
 
 async def _learn(dsn: str, at: datetime, settings: Settings) -> Learnt:
-    async with _pool(dsn) as pool:
+    async with opened(dsn, max_size=4) as pool:
         before_s, database_before_s = await processor_s(pool)
         begun = time.perf_counter()
         await learn(
@@ -100,12 +98,3 @@ async def _learn(dsn: str, at: datetime, settings: Settings) -> Learnt:
             database_processor_s=None if database_s is None else round(database_s, 1),
             peak_mib=round(peak_mib()),
         )  # fmt: skip
-
-
-@asynccontextmanager
-async def _pool(dsn: str) -> AsyncIterator[Pool]:
-    pool = await connect(dsn, max_size=4)
-    try:
-        yield pool
-    finally:
-        await pool.close()

@@ -6,7 +6,7 @@ from urllib.parse import urlsplit
 from uuid import uuid4
 
 from ampacity.store.migrations import migrate
-from ampacity.store.pool import Pool, connect
+from ampacity.store.pool import opened
 
 Fill = Callable[[str], Awaitable[None]]
 
@@ -15,7 +15,7 @@ Fill = Callable[[str], Awaitable[None]]
 async def scratch_database(dsn: str) -> AsyncIterator[str]:
     """The address of a fresh, migrated database beside the one named; it is dropped with the block."""
     name = f"ampacity_scratch_{uuid4().hex[:12]}"
-    async with _server(dsn) as server:
+    async with opened(dsn, max_size=1) as server:
         await server.execute(f"create database {name}")
         try:
             yield await _migrated(beside(dsn, name))
@@ -26,7 +26,7 @@ async def scratch_database(dsn: str) -> AsyncIterator[str]:
 @asynccontextmanager
 async def named_database(dsn: str, name: str, *, fresh: bool) -> AsyncIterator[str]:
     """The address of a database of that name beside the one named, made where it is not there; it stays."""
-    async with _server(dsn) as server:
+    async with opened(dsn, max_size=1) as server:
         if fresh:
             await server.execute(f"drop database if exists {name} with (force)")
         if not await server.fetchval("select exists (select from pg_database where datname = $1)", name):
@@ -48,7 +48,7 @@ async def kept_database(dsn: str, name: str, fill: Fill) -> AsyncIterator[str]:
 
     One that was not filled to its end is filled anew.
     """
-    async with _server(dsn) as server:
+    async with opened(dsn, max_size=1) as server:
         if not await server.fetchval("select exists (select from pg_database where datname = $1)", name):
             async with named_database(dsn, unfinished := f"{name}_unfinished", fresh=True) as address:
                 await fill(address)
@@ -67,16 +67,7 @@ def beside(dsn: str, name: str) -> str:
     return f"{parts.scheme}://{parts.netloc}/{name}{query}"
 
 
-@asynccontextmanager
-async def _server(dsn: str) -> AsyncIterator[Pool]:
-    server = await connect(dsn, max_size=1)
-    try:
-        yield server
-    finally:
-        await server.close()
-
-
 async def _migrated(dsn: str) -> str:
-    async with _server(dsn) as pool, pool.acquire() as connection:
+    async with opened(dsn, max_size=1) as pool, pool.acquire() as connection:
         await migrate(connection)
     return dsn

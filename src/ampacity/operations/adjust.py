@@ -26,6 +26,7 @@ from ampacity.operations.entitled import KeptEntitlements
 from ampacity.operations.outcomes import gained_w, outcome, refusal
 from ampacity.operations.recalls import may_be_told_later
 from ampacity.operations.settings import NegotiationSettings
+from ampacity.operations.side_by_side import side_by_side
 from ampacity.operations.tree_gate import TreeGate, TreeWriter
 from ampacity.ports import (
     CapacityTable,
@@ -88,12 +89,7 @@ async def decide_round(
             decided += count
         return decided
 
-    try:
-        async with asyncio.TaskGroup() as group:
-            working = [group.create_task(work()) for _ in range(_AT_ONCE)]
-    except ExceptionGroup as failed:
-        raise failed.exceptions[0] from None
-    return sum(each.result() for each in working)
+    return await side_by_side(_AT_ONCE, work)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -111,10 +107,10 @@ class _Round:
 async def _decide_tree(common: _Round, turns: Counter[_Tree]) -> int:
     """Decide on what is due in a tree that has a turn left, where nobody else decides; gives how many, 0: in none."""
     async with common.requests.gate() as gate:
-        waiting = await gate.waiting_groups()
+        network = common.network
+        waiting = [(g, kind) for g, kind in await gate.waiting_groups() if g < len(network.groups)]  # newer ones later
         if not waiting:
             return 0
-        network = common.network
         root_of = network.root[network.element]
         trees = dict.fromkeys((int(root_of[group_no]), kind) for group_no, kind in waiting)
         for root, kind in sorted((tree for tree in trees if turns[tree] < _MOST_TURNS), key=turns.__getitem__):

@@ -1,8 +1,8 @@
 """What servers do beside the cycles on block after block: a few at a time, each block by one server."""
 
-import asyncio
 from collections.abc import Awaitable, Callable, Iterable
 
+from ampacity.operations.side_by_side import side_by_side
 from ampacity.ports import BlockLocks
 
 
@@ -26,9 +26,4 @@ async def work_through(
                     await locks.free(block.start)
         return done
 
-    try:
-        async with asyncio.TaskGroup() as group:
-            working = [group.create_task(on_some()) for _ in range(at_once)]
-    except ExceptionGroup as failed:
-        raise failed.exceptions[0] from None
-    return sum(each.result() for each in working)
+    return await side_by_side(at_once, on_some)

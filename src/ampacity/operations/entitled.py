@@ -1,6 +1,7 @@
 """What groups are entitled to, kept as long as neither headroom nor grid change: who decides needs it each time."""
 
-from dataclasses import dataclass
+import weakref
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,9 +16,9 @@ from ampacity.ports import Floats, GridVersion, Ints
 class _Tree:
     """One direction of a tree; columns (G,) [W] by quarter hour."""
 
-    headroom_w: Floats
+    headroom_w: "weakref.ref[Floats]"  # which is let go when nobody else keeps it
     version: GridVersion
-    columns: dict[int, NDArray[np.float64]]
+    columns: dict[int, NDArray[np.float64]] = field(default_factory=dict)
 
     def during(self, situation: Situation, quarters: Ints) -> NDArray[np.float64]:
         """As of `Entitlements`; what is not known yet is worked out."""
@@ -46,7 +47,8 @@ class KeptEntitlements:
 
     def of(self, root_no: int, direction: Direction, headroom_w: Floats, version: GridVersion) -> _Tree:
         """Those of the tree of a root, whose headroom (the same array as long as it holds) and version are these."""
+        self._trees = {key: tree for key, tree in self._trees.items() if tree.headroom_w() is not None}
         known = self._trees.get((root_no, direction))
-        if known is None or known.headroom_w is not headroom_w or known.version != version:
-            known = self._trees[root_no, direction] = _Tree(headroom_w=headroom_w, version=version, columns={})
+        if known is None or known.headroom_w() is not headroom_w or known.version != version:
+            known = self._trees[root_no, direction] = _Tree(headroom_w=weakref.ref(headroom_w), version=version)
         return known

@@ -1,6 +1,6 @@
 """What was decided before a cycle, of all groups: what they hold by requests, what they were told, what is imposed."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -22,7 +22,7 @@ from ampacity.ports import (
 )
 from ampacity.timegrid import Window
 
-SHARED = (*KIND_OF.values(), ForecastKind.OPTIMUM)
+_SHARED = (*KIND_OF.values(), ForecastKind.OPTIMUM)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,23 +64,16 @@ def _away_of(away: AwayGroups, batch: Batch) -> AwayGroups | None:
 
 
 async def known_now(
-    plan: Plan,
-    cycles: CycleStore,
-    requests: RequestStore,
-    lapsed: Sequence[RunningGrant] = (),
-    kinds: Collection[ForecastKind] = SHARED,
+    plan: Plan, cycles: CycleStore, requests: RequestStore, lapsed: Sequence[RunningGrant] = ()
 ) -> Known:
-    """What was decided until now; what is decided while this is read is found by its place in the chain.
-
-    Fallbacks are asked for only where somebody is away: they reach far, and are large.
-    """
+    """What was decided until now, fallbacks aside; what is decided meanwhile is found by its place in the chain."""
     up_to = await cycles.chain_length()
     groups, window = len(plan.network.groups), _window(plan)
     without = [g.request_no for g in lapsed]
     return Known(
         up_to=up_to,
         held={d: await requests.held(KIND_OF[d], groups, window, without) for d in Direction},
-        told=await cycles.newest_capacities(groups, plan.made_at, kinds),
+        told=await cycles.newest_capacities(groups, plan.made_at, _SHARED),
         imposed=await requests.emergencies(plan.made_at),
         lapsed=lapsed,
     )

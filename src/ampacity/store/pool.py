@@ -1,7 +1,8 @@
 """Connections to PostgreSQL."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from typing import Any, TypeAlias
 
 import asyncpg
@@ -56,6 +57,16 @@ async def connect(dsn: str, *, max_size: int = 10) -> Pool:
     except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as failed:
         raise NotReady(f"the database does not answer: {type(failed).__name__}") from failed
     return pool
+
+
+@asynccontextmanager
+async def opened(dsn: str, *, max_size: int) -> AsyncIterator[Pool]:
+    """A pool that is closed with the block; errors as of `connect`."""
+    pool = await connect(dsn, max_size=max_size)
+    try:
+        yield pool
+    finally:
+        await pool.close()
 
 
 async def _prepare(connection: Connection) -> None:
