@@ -4,7 +4,6 @@ import signal
 import sys
 
 import typer
-from rich.console import Console
 
 from ampacity.app.backtest_command import backtest_command
 from ampacity.app.bench_allocation import bench_allocation
@@ -27,6 +26,7 @@ from ampacity.app.commands.accounts_command import accounts
 from ampacity.app.commands.bench_command import bench
 from ampacity.app.commands.peers_command import peers
 from ampacity.app.commands.requests_command import requests
+from ampacity.app.plain import plain_console
 from ampacity.app.simulate_provider import simulate_provider
 from ampacity.errors import AmpacityError, Unsuitable
 
@@ -76,10 +76,10 @@ def main() -> None:
 
 
 def _say(refused: AmpacityError) -> None:
-    console = Console(stderr=True, soft_wrap=True, highlight=False)
+    console = plain_console(stderr=True, soft_wrap=True)
     if isinstance(refused, Unsuitable) and len(refused.faults) > 1:
         console.print(f"refused, {len(refused.faults)} faults:", style="red")
         for fault in refused.faults:
-            console.print(f"  {fault}", markup=False)
+            console.print(f"  {fault}")
     else:
-        console.print(f"refused: {refused}", style="red", markup=False)
+        console.print(f"refused: {refused}", style="red")

@@ -8,7 +8,6 @@ from typing import Annotated
 
 import msgspec
 import typer
-from rich.console import Console
 from rich.table import Table
 
 from ampacity.app.bench_allocation import bench_allocation
@@ -27,6 +26,7 @@ from ampacity.app.bench_two import Compared
 from ampacity.app.bench_workers import bench_workers
 from ampacity.app.commands.options import AsJson, Config, EngineAddress, run_until_stopped, settings_of
 from ampacity.app.engine import LOCAL
+from ampacity.app.plain import plain_console
 from ampacity.app.progress import Show, stage_progress
 from ampacity.app.scratch_database import beside, filled_database, kept_database, scratch_database
 from ampacity.app.session import database
@@ -104,7 +104,7 @@ def bench_messages(
     table = Table("", "requests/s", "p50 [ms]", "p99 [ms]", title=f"intake: {result.ratio:.2f} times the bare one")
     for name, side in (("ampacity", result.ampacity), ("bare", result.bare)):
         table.add_row(name, f"{side.requests_per_s:.0f}", f"{side.p50_ms:.1f}", f"{side.p99_ms:.1f}")
-    Console().print(table)
+    plain_console().print(table)
 
 
 @bench.command("intake-measurements")
@@ -123,7 +123,7 @@ def bench_readings(
     table.add_row("CSV", f"{result.csv_s:.1f}")
     table.add_row("Parquet", f"{result.parquet_s:.1f}")
     table.add_row(f"HTTP, {result.requests} requests", f"{result.http_s:.1f}")
-    Console().print(table)
+    plain_console().print(table)
 
 
 @bench.command("requests")
@@ -145,7 +145,7 @@ def bench_negotiation(
     table.add_row("to the 204 [ms]", f"{result.taken_p50_ms:.1f}", f"{result.taken_p99_ms:.1f}")
     table.add_row("to the answer [s]", f"{result.answered_p50_s:.2f}", f"{result.answered_p99_s:.2f}")
     table.add_row("from the gate to it [s]", f"{result.after_gate_p50_s:.2f}", f"{result.after_gate_p99_s:.2f}")
-    console = Console(highlight=False)
+    console = plain_console()
     console.print(table)
     console.print(
         f"not answered: {result.unanswered}; the cycle beside them was decided after {result.cycle_s:.1f} s; "
@@ -162,11 +162,11 @@ def bench_learning(elements: Cables = 3000, config: Config = None, as_json: AsJs
     if as_json:
         print(msgspec.json.encode(result).decode())  # noqa: T201
         return
-    table = Table("", "fitted anew", "seconds", "CPU [s]", "of PostgreSQL", "peak [MiB]")
+    table = Table("", "elements fitted anew", "clock [s]", "CPU [s]", "CPU of PostgreSQL [s]", "peak [MiB]")
     for name, learnt in (("a night", result.night), ("all at once", result.whole)):
         table.add_row(name, *_learnt_cells(learnt))
     table.title = f"{result.elements} elements, {result.series} series, {result.history_days} days of history"
-    Console(highlight=False).print(table)
+    plain_console().print(table)
 
 
 def _learnt_cells(learnt: Learnt) -> tuple[str, ...]:
@@ -205,7 +205,7 @@ def _compare(bench_of: Comparing, what: str, elements: int, config: Path | None,
     table = Table("", "seconds", title=f"{what}: {result.elements} elements")
     table.add_row("one", f"{result.one_s:.1f}")
     table.add_row(f"{result.several}", f"{result.several_s:.1f}")
-    console = Console(highlight=False)
+    console = plain_console()
     console.print(table)
     console.print(f"{result.times:.2f} times as fast")
 
@@ -224,7 +224,7 @@ def bench_sending(
     for r in results:
         figures = (r.ours_per_s, r.ours_cpu_us, r.httpx_per_s, r.httpx_cpu_us)
         table.add_row(r.scheme, *(f"{f:.0f}" for f in figures), f"{r.ratio:.1f}")
-    Console().print(table)
+    plain_console().print(table)
 
 
 async def _bench_refit(dsn: str, plan: DsoPlan, settings: Settings) -> RefitFigures:
@@ -276,7 +276,7 @@ def _show(result: CycleBench) -> None:
     for name, seconds in result.stages.items():
         table.add_row(name, f"{seconds:.2f}")
     table.add_row("in all", f"{result.total_s:.2f}", style="bold")
-    console = Console(highlight=False)
+    console = plain_console()
     console.print(table)
     database = "" if result.database_processor_s is None else f", of PostgreSQL {result.database_processor_s:.1f} s"
     console.print(

@@ -5,12 +5,12 @@ from datetime import datetime
 from typing import Any, cast
 
 import msgspec
-from rich.console import Console
 from rich.table import Table
 
 from ampacity.app.clock import wall_clock
 from ampacity.app.commands.options import AsJson, At, Config, EngineAddress, with_store
 from ampacity.app.engine import LOCAL
+from ampacity.app.plain import plain_console
 from ampacity.app.session import Store
 from ampacity.app.settings import Settings
 from ampacity.operations.cycle import run_cycle
@@ -43,7 +43,7 @@ def as_dict(record: CycleRecord) -> dict[str, object]:
 
 def show(record: CycleRecord) -> None:
     """A decided cycle for people."""
-    console = Console(highlight=False)
+    console = plain_console()
     s = cast("Mapping[str, Any]", record.summary)
     console.print(f"cycle {record.slot:%Y-%m-%d %H:%M} UTC, decision {record.decision_id}")
     console.print(f"{s['elements']} elements, {s['groups']} groups; weather: {s['weather']}")

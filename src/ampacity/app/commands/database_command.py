@@ -6,12 +6,12 @@ from typing import Annotated
 
 import msgspec
 import typer
-from rich.console import Console
 from rich.table import Table
 
 from ampacity.app.archive import ParquetArchive
 from ampacity.app.clock import wall_clock
 from ampacity.app.commands.options import AsJson, At, Config, settings_of, with_store
+from ampacity.app.plain import plain_console
 from ampacity.app.session import Store
 from ampacity.app.settings import KeepingSettings, Settings
 from ampacity.store.keeping import Pruned, Sizes, prune, sizes
@@ -75,7 +75,7 @@ def _show(found: Sizes, keeping: KeepingSettings) -> None:
             growth = found.mib_a_day.get(row.name)
             a_day = "" if growth is None else f"{growth:.1f}"
             table.add_row(row.name, f"{row.mib:.0f}", f"{row.about_rows}", a_day, f"{row.partitions or ''}")
-    console = Console(highlight=False)
+    console = plain_console()
     console.print(table)
     console.print(f"in all {sum(row.mib for row in found.tables):.0f} MiB")
     if found.mib_a_day:

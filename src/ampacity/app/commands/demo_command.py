@@ -9,7 +9,6 @@ from zlib import crc32
 
 import msgspec
 import typer
-from rich.console import Console
 
 from ampacity.app.clock import DataClock
 from ampacity.app.commands.options import At, Config, run_until_stopped, settings_of
@@ -17,6 +16,7 @@ from ampacity.app.demo.inputs import DemoInput, demo_input, live_begin
 from ampacity.app.demo.run import Demo
 from ampacity.app.listening import free_port
 from ampacity.app.logs import log_to_stderr
+from ampacity.app.plain import plain_console
 from ampacity.app.progress import file_progress
 from ampacity.app.scratch_database import named_database, scratch_database
 from ampacity.app.session import Store, database, open_store
@@ -57,7 +57,7 @@ def demo(
 ) -> None:
     """Show everything at work: a server, and two Flexibility Providers that speak OSCP with it."""
     log_to_stderr(logging.WARNING)
-    console = Console(highlight=False)
+    console = plain_console()
     if synthetic and folder is not None:
         raise Unsuitable("--synthetic makes a district itself: leave --folder out")
     plan = DistrictPlan(homes=homes, cables=cables, seed=seed)

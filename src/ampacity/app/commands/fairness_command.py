@@ -7,10 +7,10 @@ from typing import Annotated
 
 import msgspec
 import typer
-from rich.console import Console
 from rich.table import Table
 
 from ampacity.app.commands.options import AsJson, Config, parse_moment, with_store
+from ampacity.app.plain import plain_console
 from ampacity.app.session import Store
 from ampacity.network import Direction
 from ampacity.operations.report_fairness import FairnessReport, ProviderFairness, report_fairness
@@ -92,4 +92,4 @@ def _show(report: FairnessReport) -> None:
         table.add_column(column, justify="left" if column == "provider" else "right")
     for provider in report.providers:
         table.add_row(*_cells(provider))
-    Console(highlight=False).print(table)
+    plain_console().print(table)

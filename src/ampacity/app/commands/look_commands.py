@@ -7,11 +7,11 @@ from typing import Annotated
 import msgspec
 import numpy as np
 import typer
-from rich.console import Console
 from rich.table import Table
 
 from ampacity.app.clock import wall_clock
 from ampacity.app.commands.options import AsJson, At, Config, parse_moment, with_store
+from ampacity.app.plain import plain_console
 from ampacity.app.session import Store
 from ampacity.app.settings import Settings
 from ampacity.console_ports import AuditFilter
@@ -144,7 +144,7 @@ def _table(rows: list[dict[str, object]]) -> None:
         when = f"{at:%d %b %H:%M}, phase {row['phase']}, {row['direction']}" if isinstance(at, datetime) else "–"
         behind = f"{row['groups']} groups"
         table.add_row(str(row["element"]), str(row["state"]), *kilowatts[:2], when, kilowatts[2], behind)
-    Console(highlight=False).print(table)
+    plain_console().print(table)
 
 
 def _kw(power_w: object) -> str:

@@ -4,7 +4,6 @@ from typing import Annotated
 
 import msgspec
 import typer
-from rich.console import Console
 
 from ampacity.app.commands.options import AsJson, Config, secured, with_store
 from ampacity.app.peers_command import (
@@ -17,6 +16,7 @@ from ampacity.app.peers_command import (
     show_peers,
     start_peer,
 )
+from ampacity.app.plain import plain_console
 from ampacity.app.session import Store
 from ampacity.app.settings import Settings
 from ampacity.errors import Unsuitable
@@ -92,7 +92,7 @@ def show(config: Config = None, as_json: AsJson = False) -> None:
     if as_json:
         print(msgspec.json.encode(lines).decode())  # noqa: T201
     else:
-        show_peers(lines, Console(highlight=False))
+        show_peers(lines, plain_console())
 
 
 @peers.command("remove")

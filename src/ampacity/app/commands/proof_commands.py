@@ -4,10 +4,10 @@ from typing import Annotated
 
 import msgspec
 import typer
-from rich.console import Console
 
 from ampacity.app.clock import wall_clock
 from ampacity.app.commands.options import AsJson, At, Config, with_store
+from ampacity.app.plain import plain_console
 from ampacity.app.session import Store
 from ampacity.errors import Refused
 from ampacity.network import Direction
@@ -56,16 +56,16 @@ def explain(
     if as_json:
         print(msgspec.json.encode(blocks).decode())  # noqa: T201
         return
-    console = Console(highlight=False, soft_wrap=True)
+    console = plain_console(soft_wrap=True)
     for block in blocks:
-        console.print(f"{block.start:%Y-%m-%d %H:%M} to {block.end:%H:%M} UTC  {block.words}", markup=False)
+        console.print(f"{block.start:%Y-%m-%d %H:%M} to {block.end:%H:%M} UTC  {block.words}")
 
 
 def _show(replayed: list[Replayed], broken: list[BrokenLink]) -> None:
-    console = Console(highlight=False, soft_wrap=True)
+    console = plain_console(soft_wrap=True)
     for r in replayed:
         same = "equal to the byte" if r.is_equal else "; ".join(r.differences)
-        console.print(f"decision {r.decision_id} ({r.kind}), {r.capacities} capacities: {same}", markup=False)
+        console.print(f"decision {r.decision_id} ({r.kind}), {r.capacities} capacities: {same}")
     for b in broken:
         what = "was changed after it was decided" if b.content_changed else "does not follow from the one before"
-        console.print(f"chain, place {b.seq}: decision {b.decision_id} {what}", markup=False)
+        console.print(f"chain, place {b.seq}: decision {b.decision_id} {what}")

@@ -6,11 +6,11 @@ from typing import Annotated, Any, cast
 
 import msgspec
 import typer
-from rich.console import Console
 from rich.table import Table
 
 from ampacity.app.clock import wall_clock
 from ampacity.app.commands.options import AsJson, At, Config, with_store
+from ampacity.app.plain import plain_console
 from ampacity.app.session import Store
 from ampacity.app.settings import Settings
 from ampacity.operations.score_forecasts import forecast_quality, score_forecasts
@@ -42,7 +42,7 @@ def quality(days: Days = 7, at: At = None, config: Config = None, as_json: AsJso
 
 def show(found: Mapping[str, object]) -> None:
     """The figures for people."""
-    console = Console(highlight=False)
+    console = plain_console()
     console.print(f"{found['cycles']} cycles scored")
     for title, name, first in (("by lead", "by_lead", ("lead",)), ("exceeded most", "worst", ("element_id", "phase"))):
         rows = cast("list[Mapping[str, Any]]", found[name])

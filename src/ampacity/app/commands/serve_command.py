@@ -7,12 +7,12 @@ from typing import Annotated
 
 import msgspec
 import typer
-from rich.console import Console
 
 from ampacity.app.clock import make_clock
 from ampacity.app.commands.options import At, Config, EngineAddress, run_until_stopped, settings_of
 from ampacity.app.engine import LOCAL
 from ampacity.app.logs import log_to_stderr
+from ampacity.app.plain import plain_console
 from ampacity.app.sandbox import sandbox_database, sandbox_invitation
 from ampacity.app.schedule import log_cycle
 from ampacity.app.server import Apart, build_server, started
@@ -43,7 +43,7 @@ def serve(
     settings = listening_on(settings_of(config), host, port)
     log_to_stderr(logging.INFO)
     clock = make_clock(at, speed)
-    console = Console(stderr=True, highlight=False)
+    console = plain_console(stderr=True)
 
     is_apart = settings.server.apart and not sandbox  # a sandbox shows the messages that one process saw
 
