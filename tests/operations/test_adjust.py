@@ -1,6 +1,7 @@
 """A request is decided once, within headroom and contract, and answered in any case."""
 
 import asyncio
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import timedelta
 
@@ -273,7 +274,7 @@ async def test_trees_take_turns_and_each_decision_is_told(pool, given):
     told = []
 
     decided = await decide_round(
-        AT, grid=bench.on.grid, requests=bench.on.requests, tell=lambda: told.append(len(told))
+        AT, grid=bench.on.grid, requests=bench.on.requests, tell=lambda: told.append(len(told)), at_once=1
     )
 
     rows = await bench.pool.fetch(
@@ -281,6 +282,38 @@ async def test_trees_take_turns_and_each_decision_is_told(pool, given):
     )
     assert decided == len(told) == 4
     assert [r["group_no"] for r in rows] == [NORTH, 2, NORTH, NORTH]
+
+
+class Meeting(PostgresRequests):
+    """Where the first two gates of a round wait for each other, both open."""
+
+    def __init__(self, pool):
+        super().__init__(pool)
+        self._met, self._gates = asyncio.Barrier(2), 0
+
+    @asynccontextmanager
+    async def gate(self, *, alone=False):
+        async with super().gate(alone=alone) as gate:
+            self._gates += 1
+            if self._gates <= 2:
+                await self._met.wait()
+            yield gate
+
+
+async def test_two_trees_are_decided_on_at_the_same_time_each_request_once(pool, given):
+    bench = await _with_two_trees(pool, given)
+    for n in range(3):
+        await bench.ask(NORTH, 100 + n)
+    await bench.ask(2, 100)
+
+    async with asyncio.timeout(60):
+        decided = await decide_round(AT, grid=bench.on.grid, requests=Meeting(pool))
+
+    assert decided == 4
+    assert [(g, s) for g, s, _ in await bench.story()] == [(NORTH, "returned")] + [(NORTH, "granted")] * 2 + [
+        (2, "returned")
+    ]
+    assert (await bench.capacity_w())[[NORTH, 2], :4].max(axis=1).tolist() == [102, 100]
 
 
 async def test_what_waited_for_the_gate_is_recorded_behind_it(bench):

@@ -41,7 +41,6 @@ from ampacity.ports import (
 
 _Tree: TypeAlias = tuple[int, ForecastKind]  # its root, and what is asked for there
 _MOST_TURNS = 10  # of a tree in a round
-_AT_ONCE = 2  # trees that are worked on
 
 
 async def decide_waiting(
@@ -68,12 +67,13 @@ async def decide_round(
     rules: NegotiationSettings | None = None,
     tell: Callable[[], None] = lambda: None,
     entitled: KeptEntitlements | None = None,
+    at_once: int = 2,
 ) -> int:
     """Decide once in each tree, on the first request of each group; gives how many were decided.
 
     Who comes back for more rounds lets requests gather: many in one decision take little more than one does.  Where
     a group asks for one thing after the other, its tree has a few more turns, behind those of the others.  After each
-    decision `tell` is called: there are answers to be sent.  Two trees are worked on at a time: while the database
+    decision `tell` is called: there are answers to be sent.  So many trees are worked on `at_once`: while the database
     works for the one the other is calculated.  `entitled` is what to keep from round to round.
     """
     common = _Round(
@@ -89,7 +89,7 @@ async def decide_round(
             decided += count
         return decided
 
-    return await side_by_side(_AT_ONCE, work)
+    return await side_by_side(at_once, work)
 
 
 @dataclass(frozen=True, kw_only=True)
