@@ -13,6 +13,7 @@ import pytest
 
 from ampacity.app.peering import build_peering
 from ampacity.simulation.listener import Answer, listening
+from ampacity.store import answers_done
 from ampacity.store.outbox import OutboxStore
 from ampacity.store.sql import sql
 from tests.peers.world import KINDS, NOW, add_grid, decide, put_through, settings, until, world
@@ -258,6 +259,41 @@ async def test_answers_are_in_the_hands_of_who_sends_answers_alone(pool):
     assert [m.correlation_id for m in answers[provider_no]] == ["ask"] * 3
 
 
+async def test_an_answer_that_is_there_late_or_failed_is_found_by_the_next_look_for_all(pool, monkeypatch):
+    monkeypatch.setattr(answers_done, "_WHOLE_EVERY_S", 0.5)
+    await add_grid(pool, {"g1": "fp", "g2": "fp"}, unit="W")
+    await put_through(pool, "fp", "http://127.0.0.1:1/oscp/fp/2.0")
+    outbox, owner, found = OutboxStore(pool), UUID(int=1), []
+
+    async def look() -> None:
+        for provider_no in await outbox.waiting_for_answers():
+            claimed = (await outbox.claim_answers([provider_no], owner, each=100, lease_s=60)).get(provider_no, [])
+            await outbox.sent(owner, [m.message_id for m in claimed])
+            found.extend(m.correlation_id for m in claimed)
+
+    decision_id = await decide(pool, np.full((2, 1), 1.0), kinds=["CONSUMPTION"], send=False)
+    async with pool.acquire() as late:
+        writing = late.transaction()
+        await writing.start()
+        await late.execute(
+            "insert into outbound_forecast (decision_id, kind, provider_no, group_no, correlation_id)"
+            " select $1, 'CONSUMPTION', provider_no, group_no, 'late' from current_contract",
+            decision_id,
+        )
+        for n in range(3):
+            await decide(pool, np.full((2, 1), 2.0), kinds=["GENERATION"], correlation_id=f"ask {n}")
+            await asyncio.sleep(0.6)
+            await look()
+        await look()
+        assert found == ["ask 0", "ask 0", "ask 1", "ask 1", "ask 2", "ask 2"]
+        await writing.commit()
+    await look()  # for what came since
+    assert len(found) == 6
+    await asyncio.sleep(0.6)
+    await look()
+    assert found[6:] == ["late", "late"]
+
+
 async def test_answers_of_one_group_go_together_in_their_order(pool):
     await add_grid(pool, {"g1": "fp", "g2": "fp"}, unit="W")
     await put_through(pool, "fp", "http://127.0.0.1:1/oscp/fp/2.0")
@@ -399,8 +435,9 @@ async def test_claiming_takes_as_long_as_what_waits_whatever_the_planner_thinks_
         await pool.execute("analyze outbound_forecast")
     numbers, owner = list(range(providers)), UUID(int=1)
     steps = {
-        "supersede_before_answers": (numbers,),
-        "claim_answers": (numbers, owner, 10, 60.0),
+        "waiting_answers": (0,),
+        "supersede_before_answers": (numbers, 0),
+        "claim_answers": (numbers, owner, 10, 60.0, 0),
         "supersede_older_messages_of": (numbers,),
         "claim_few_messages": (numbers, owner, 10, 60.0),
         "supersede_older_messages": (0, -1, groups),

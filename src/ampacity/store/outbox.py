@@ -1,5 +1,6 @@
 """Forecasts that wait to be sent, in PostgreSQL: claimed with a lease, in order per group and kind."""
 
+import time
 from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
@@ -9,6 +10,7 @@ import numpy as np
 
 from ampacity.network.types import ForecastKind, PowerUnit
 from ampacity.peers.types import Connection, Figures, OutboundForecast
+from ampacity.store.answers_done import AnswersDone
 from ampacity.store.pool import Connection as PostgresConnection
 from ampacity.store.pool import Pool
 from ampacity.store.sql import sql
@@ -19,6 +21,7 @@ class OutboxStore:
 
     def __init__(self, pool: Pool) -> None:
         self._pool = pool
+        self._answers = AnswersDone()
 
     async def waiting(self, few: int) -> dict[int, bool]:
         rows = await self._pool.fetch(sql("providers_with_due_messages"), few)
@@ -40,28 +43,35 @@ class OutboxStore:
     async def claim_few(
         self, provider_nos: Sequence[int], owner: UUID, *, each: int, lease_s: float
     ) -> dict[int, list[OutboundForecast]]:
-        steps = "supersede_older_messages_of", "claim_few_messages"
-        return await self._claimed_of(steps, provider_nos, owner, each, lease_s)
+        numbers = list(provider_nos)
+        claim = "claim_few_messages", numbers, owner, each, lease_s
+        return await self._claimed_of(("supersede_older_messages_of", numbers), claim)
 
     async def waiting_for_answers(self) -> list[int]:
-        return [row["provider_no"] for row in await self._pool.fetch(sql("providers_with_due_answers"))]
+        now_s = time.monotonic()
+        is_whole = self._answers.begin(now_s)
+        newest: int | None = await self._pool.fetchval(sql("newest_message")) if is_whole else None
+        rows = await self._pool.fetch(sql("waiting_answers"), self._answers.behind)
+        if newest is not None:
+            self._answers.seen_whole(min((row["first_id"] for row in rows), default=None), newest, now_s)
+        return [row["provider_no"] for row in rows if row["is_due"]]
 
     async def claim_answers(
         self, provider_nos: Sequence[int], owner: UUID, *, each: int, lease_s: float
     ) -> dict[int, list[OutboundForecast]]:
-        steps = "supersede_before_answers", "claim_answers"
-        return await self._claimed_of(steps, provider_nos, owner, each, lease_s)
+        numbers, behind = list(provider_nos), self._answers.behind
+        supersede = "supersede_before_answers", numbers, behind
+        return await self._claimed_of(supersede, ("claim_answers", numbers, owner, each, lease_s, behind))
 
     async def _claimed_of(
-        self, steps: tuple[str, str], provider_nos: Sequence[int], owner: UUID, each: int, lease_s: float
+        self, supersede: tuple[Any, ...], claim: tuple[Any, ...]
     ) -> dict[int, list[OutboundForecast]]:
         """What the second statement claims after the first one has superseded, by provider."""
-        supersede, claim = map(sql, steps)
         async with self._pool.acquire() as connection:
             async with connection.transaction():
                 await connection.execute(sql("claim_lightly"))
-                await connection.execute(supersede, list(provider_nos))
-                taken = await connection.fetch(claim, list(provider_nos), owner, each, lease_s)
+                await connection.execute(sql(supersede[0]), *supersede[1:])
+                taken = await connection.fetch(sql(claim[0]), *claim[1:])
             claimed: dict[int, list[OutboundForecast]] = {}
             for row in await _claimed(connection, taken):
                 claimed.setdefault(row["sent_to"], []).append(_outbound(row))

@@ -14,13 +14,21 @@ cross join lateral (
 ) as d
 where p.state = 'connected' and d.messages > 0;
 
--- name: providers_with_due_answers
-select distinct o.provider_no
-from outbound_forecast o
-join peer p using (provider_no)
-where o.correlation_id is not null and o.sent_at is null and o.superseded_at is null and o.dead_at is null
-    and o.due_at <= now() and coalesce(o.lease_until, '-infinity') <= now()
-    and p.state = 'connected';
+-- name: waiting_answers
+-- The first answer behind message $1 that waits for each connected provider, and whether any of them is due.
+select p.provider_no, w.first_id, w.is_due
+from peer p
+cross join lateral (
+    select min(o.message_id) as first_id,
+        bool_or(o.due_at <= now() and coalesce(o.lease_until, '-infinity') <= now()) as is_due
+    from outbound_forecast o
+    where o.provider_no = p.provider_no and o.message_id > $1 and o.correlation_id is not null
+        and o.sent_at is null and o.superseded_at is null and o.dead_at is null
+) as w
+where p.state = 'connected' and w.first_id is not null;
+
+-- name: newest_message
+select coalesce(max(message_id), 0) from outbound_forecast;
 
 -- name: claim_lightly
 -- A lease need not be on the disk before what it covers is sent: where the database dies it is claimed again.
@@ -84,11 +92,12 @@ where o.message_id = any (array(select message_id from taken))
 returning o.message_id;
 
 -- name: supersede_before_answers
--- What waits before an answer to a request, of its group and kind, is pointless unless it is one itself.
+-- What waits before an answer to a request behind message $2, of its group and kind, is pointless unless it is one
+-- itself.
 with last as materialized (
     select a.provider_no, a.group_no, a.kind, max(a.message_id) as message_id
     from outbound_forecast a
-    where a.provider_no = any ($1::int[]) and a.correlation_id is not null
+    where a.provider_no = any ($1::int[]) and a.message_id > $2 and a.correlation_id is not null
         and a.sent_at is null and a.superseded_at is null and a.dead_at is null
     group by a.provider_no, a.group_no, a.kind
 ), older as (
@@ -109,14 +118,14 @@ set superseded_at = now()
 where o.message_id = any (array(select message_id from older));
 
 -- name: claim_answers
--- The first $3 answers to requests of each of several providers, whatever else waits for them: answers are claimed here
+-- The first $3 answers behind message $5 of each of several providers, whatever else waits for them: answers are claimed here
 -- alone, so that none waits in the hands of who sends the rest.  Of a group and kind all that follow each other, as far
 -- as nothing else stands before them; what another server has in its hands just now keeps back what comes after it.
 with answers as materialized (
     select a.message_id, a.provider_no, a.group_no, a.kind, row_number() over chain as turn,
         bool_and(a.due_at <= now() and coalesce(a.lease_until, '-infinity') <= now()) over chain as is_next
     from outbound_forecast a
-    where a.provider_no = any ($1::int[]) and a.correlation_id is not null
+    where a.provider_no = any ($1::int[]) and a.message_id > $5 and a.correlation_id is not null
         and a.sent_at is null and a.superseded_at is null and a.dead_at is null
     window chain as (partition by a.provider_no, a.group_no, a.kind order by a.message_id)
 ), free as (
