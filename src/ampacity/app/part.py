@@ -24,6 +24,7 @@ from ampacity.errors import AmpacityError
 from ampacity.store.pool import connect
 
 _CONNECTIONS = 10
+_LOOKS_REST = 4.0  # times as long as a look for messages took: they are not urgent, and many may wait for their time
 _LAST_WORDS_S = 2.0  # then a calculation that is under way is left
 _LESS_URGENT = {  # nice: who listens has a peer that waits
     Part.CYCLES: 7, Part.DECISIONS: 3, Part.ANSWERS: 1, Part.SENDING: 3,
@@ -79,7 +80,7 @@ async def _work(order: Order, due: asyncio.Event) -> None:
             case Part.ANSWERS:
                 work = [_sending(order, Store(pool), due, [answers])]
             case Part.SENDING:
-                work = [_sending(order, Store(pool), due, [sessions, messages])]
+                work = [_sending(order, Store(pool), due, [sessions, messages], rest=_LOOKS_REST)]
         _say(READY)
         async with asyncio.TaskGroup() as group:  # which ends when all of them have ended
             for each in work:
@@ -100,13 +101,13 @@ def _cycles(order: Order, store: Store) -> list[Coroutine[Any, Any, None]]:
     return [*work, watch(Path(folder), grid=store.grid, clock=order.clock)] if folder else work
 
 
-async def _sending(order: Order, store: Store, due: asyncio.Event, what: Sequence[Look]) -> None:
+async def _sending(order: Order, store: Store, due: asyncio.Event, what: Sequence[Look], *, rest: float = 0.0) -> None:
     peering = build_peering(
         store.pool, with_secret_key(order.settings, os.environ), public_url=order.settings.server.base_url(),
         clock=order.clock, woken=due,
     )  # fmt: skip
     try:
-        await look_for_ever(peering, what=what)
+        await look_for_ever(peering, what=what, rest=rest)
     finally:
         await peering.client.close()
 

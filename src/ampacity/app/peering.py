@@ -141,10 +141,11 @@ async def running(peering: Peering) -> AsyncIterator[None]:
         await peering.client.close()
 
 
-async def look_for_ever(peering: Peering, *, what: Sequence[Look] | None = None) -> None:
+async def look_for_ever(peering: Peering, *, what: Sequence[Look] | None = None, rest: float = 0.0) -> None:
     """Look for work again and again, at once when woken; what is found runs on its own: no peer holds up another.
 
-    `what` is looked for, one after the other; by default everything.
+    `what` is looked for, one after the other; by default everything.  After each look there is a rest, so many times as
+    long as that took.
     """
     tasks: set[asyncio.Task[None]] = set()
 
@@ -156,10 +157,12 @@ async def look_for_ever(peering: Peering, *, what: Sequence[Look] | None = None)
     try:
         while True:
             peering.woken.clear()
-            again_at = time.monotonic() + _LOOK_AT_MOST_EVERY_S
+            begun = time.monotonic()
             for look in what or (answers, sessions, messages):
                 await _guarded(look(peering, spawn))
-            await asyncio.sleep(max(0.0, again_at - time.monotonic()))  # what comes meanwhile goes together
+            took_s = time.monotonic() - begun
+            # what comes meanwhile goes together
+            await asyncio.sleep(max(_LOOK_AT_MOST_EVERY_S - took_s, min(rest * took_s, _LOOK_EVERY_S)))
             try:
                 await asyncio.wait_for(peering.woken.wait(), _LOOK_EVERY_S)
             except TimeoutError:
