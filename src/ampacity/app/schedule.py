@@ -17,6 +17,7 @@ from ampacity.errors import AmpacityError, Conflict, NotReady
 from ampacity.operations.adjust import decide_round
 from ampacity.operations.cycle import run_cycle
 from ampacity.operations.entitled import KeptEntitlements
+from ampacity.operations.kept_trees import KeptTrees
 from ampacity.operations.learn import learn
 from ampacity.operations.prepare_bases import prepare_bases
 from ampacity.operations.score_forecasts import score_forecasts
@@ -55,6 +56,7 @@ class Schedule:
     learning_due: asyncio.Event = field(default_factory=asyncio.Event)
     asked: asyncio.Event = field(default_factory=asyncio.Event)  # set when somebody asks
     entitled: KeptEntitlements = field(default_factory=KeptEntitlements)  # by what was decided last
+    trees: KeptTrees = field(default_factory=KeptTrees)
 
     async def run_cycles(self) -> None:
         """One cycle for the current quarter hour at once, then one at the start of each; missed ones are left out."""
@@ -143,7 +145,7 @@ class Schedule:
             rules = msgspec.structs.replace(rules, recall_wait_s=rules.recall_wait_s / self.clock.speed)
         return await decide_round(
             self.clock(), grid=self.store.grid, requests=self.store.requests, rules=rules, tell=self.wake_sender,
-            entitled=self.entitled,
+            entitled=self.entitled, trees=self.trees,
         )  # fmt: skip
 
     async def _cycle(self, slot: datetime) -> CycleRecord | None:

@@ -23,6 +23,7 @@ from ampacity.operations.batch import (
 )
 from ampacity.operations.consent import turned_down
 from ampacity.operations.entitled import KeptEntitlements
+from ampacity.operations.kept_trees import KeptTrees
 from ampacity.operations.outcomes import gained_w, outcome, refusal
 from ampacity.operations.recalls import may_be_told_later
 from ampacity.operations.settings import NegotiationSettings
@@ -67,6 +68,7 @@ async def decide_round(
     rules: NegotiationSettings | None = None,
     tell: Callable[[], None] = lambda: None,
     entitled: KeptEntitlements | None = None,
+    trees: KeptTrees | None = None,
     at_once: int = 2,
 ) -> int:
     """Decide once in each tree, on the first request of each group; gives how many were decided.
@@ -74,11 +76,11 @@ async def decide_round(
     Who comes back for more rounds lets requests gather: many in one decision take little more than one does.  Where
     a group asks for one thing after the other, its tree has a few more turns, behind those of the others.  After each
     decision `tell` is called: there are answers to be sent.  So many trees are worked on `at_once`: while the database
-    works for the one the other is calculated.  `entitled` is what to keep from round to round.
+    works for the one the other is calculated.  `entitled` and `trees` are what to keep from round to round.
     """
     common = _Round(
         now=now, requests=requests, rules=rules or NegotiationSettings(), entitled=entitled or KeptEntitlements(),
-        version=await grid.version(), network=await grid.network(),
+        trees=trees or KeptTrees(), version=await grid.version(), network=await grid.network(),
     )  # fmt: skip
     turns = Counter[_Tree]()
 
@@ -100,6 +102,7 @@ class _Round:
     requests: RequestStore
     rules: NegotiationSettings
     entitled: KeptEntitlements
+    trees: KeptTrees
     version: GridVersion
     network: Network
 
@@ -112,13 +115,15 @@ async def _decide_tree(common: _Round, turns: Counter[_Tree]) -> int:
         if not waiting:
             return 0
         root_of = network.root[network.element]
-        trees = dict.fromkeys((int(root_of[group_no]), kind) for group_no, kind in waiting)
+        trees: dict[_Tree, list[int]] = {}
+        for group_no, kind in waiting:
+            trees.setdefault((int(root_of[group_no]), kind), []).append(group_no)
         for root, kind in sorted((tree for tree in trees if turns[tree] < _MOST_TURNS), key=turns.__getitem__):
             turns[root, kind] += 1
             if not await gate.lock_tree(root):
                 continue
-            tree = TreeGate.of(gate, network, root)
-            fresh = await tree.waiting(kind)
+            tree = TreeGate(gate=gate, tree=common.trees.of(network, root))
+            fresh = await tree.waiting(kind, trees[root, kind])
             at = await gate.decided_at(common.now)  # no decision is made before one that it rests on
             if len({r.group_no for r in fresh}) == len(fresh):
                 turns[root, kind] = _MOST_TURNS

@@ -9,6 +9,7 @@ import numpy as np
 
 from ampacity.network import Direction, ForecastKind, Network
 from ampacity.network.batches import Batch
+from ampacity.operations.kept_trees import Tree
 from ampacity.ports import (
     CapacityTable,
     Floats,
@@ -28,20 +29,24 @@ class TreeGate:
     """An open gate in the tree of one root."""
 
     gate: Gate
-    root_no: int
-    batch: Batch
-    network: Network  # the tree as a grid of its own
+    tree: Tree
 
-    @classmethod
-    def of(cls, gate: Gate, network: Network, root_no: int) -> "TreeGate":
-        """The gate in the tree of a root of the whole grid."""
-        in_tree = network.root == root_no
-        batch = Batch(np.flatnonzero(in_tree), np.flatnonzero(in_tree[network.element]))
-        return cls(gate=gate, root_no=root_no, batch=batch, network=batch.part(network))
+    @property
+    def root_no(self) -> int:
+        return self.tree.root_no
 
-    async def waiting(self, kind: ForecastKind) -> Sequence[WaitingRequest]:
-        """What waits of a kind, in the order in which it came."""
-        found = await self.gate.waiting(self.batch.groups.tolist(), kind)
+    @property
+    def batch(self) -> Batch:
+        return self.tree.batch
+
+    @property
+    def network(self) -> Network:
+        """The tree as a grid of its own."""
+        return self.tree.network
+
+    async def waiting(self, kind: ForecastKind, groups: Sequence[int]) -> Sequence[WaitingRequest]:
+        """What waits of a kind of these groups, by their numbers in the whole grid, in the order in which it came."""
+        found = await self.gate.waiting(groups, kind)
         inside = np.searchsorted(self.batch.groups, [r.group_no for r in found]).tolist()
         return [replace(r, group_no=g) for r, g in zip(found, inside, strict=True)]
 

@@ -250,7 +250,7 @@ class PostgresRequestDecision(PostgresDecision):
     async def reserve(
         self, direction: Direction, quarters: Ints, room_w: Floats, given_w: Floats, at: datetime, elements: Ints
     ) -> None:
-        element, step = np.nonzero((np.abs(given_w) > _LEAST_W).any(axis=1))
+        element, step = np.nonzero(np.logical_or.reduce([np.abs(given_w[:, p]) > _LEAST_W for p in range(PHASES)]))
         if element.size == 0:
             return
         figures = [values_w[element, phase, step].tolist() for values_w in (room_w, given_w) for phase in range(PHASES)]
