@@ -174,9 +174,9 @@ async def test_a_higher_override_counts_from_the_next_cycle_on(pool, decided):
 
     assert await pool.fetchval("select count(*) from decision") == before
     views = PostgresViews(pool)
-    _, before_w = await views.headroom(Direction.IMPORT, 3, AT)
+    _, before_w = await views.headroom(Direction.IMPORT, range(3), AT)
     await cycle(decided, AT + timedelta(minutes=15))
-    _, after_w = await views.headroom(Direction.IMPORT, 3, AT + timedelta(minutes=15))
+    _, after_w = await views.headroom(Direction.IMPORT, range(3), AT + timedelta(minutes=15))
     raised_w = 30_000.0 - small_network().limit_w(0.95)[CABLE, 0]
     assert (after_w[CABLE, :, 0] - before_w[CABLE, :, 1] > 0.9 * raised_w).all()
     assert (after_w[CABLE + 1, :, 0] - before_w[CABLE + 1, :, 1] < 0.1 * raised_w).all()
@@ -300,12 +300,12 @@ async def test_an_override_at_once_that_raises_is_shared_out_within_what_it_adds
     before_w, _ = await given_to(decided)
     views = PostgresViews(pool)
     rated_w = small_network().limit_w(0.95)[CABLE, 0]
-    _, room_before_w = await views.headroom(Direction.IMPORT, 3, AT + timedelta(minutes=5))
+    _, room_before_w = await views.headroom(Direction.IMPORT, range(3), AT + timedelta(minutes=5))
 
     await at_once(pool, desk_of(pool), limit_w=rated_w + 3_000.0, hours=3)
 
     after_w, table = await given_to(decided)
-    _, room_after_w = await views.headroom(Direction.IMPORT, 3, AT + timedelta(minutes=6))
+    _, room_after_w = await views.headroom(Direction.IMPORT, range(3), AT + timedelta(minutes=6))
     held = slice(0, 13)
     assert (after_w >= before_w).all()
     more_w = (after_w - before_w)[CABLE, :, held]
@@ -322,11 +322,11 @@ async def test_withdrawing_what_counted_at_once_takes_it_back_at_once(pool, deci
     desk = desk_of(pool)
     number = await at_once(pool, desk, limit_w=20_000.0, hours=3)
     raised_w, _ = await given_to(decided)
-    _, room_w = await PostgresViews(pool).headroom(Direction.IMPORT, 3, AT + timedelta(minutes=6))
+    _, room_w = await PostgresViews(pool).headroom(Direction.IMPORT, range(3), AT + timedelta(minutes=6))
 
     await withdraw_limit(desk, await grace_again(pool), number)
 
-    _, back_w = await PostgresViews(pool).headroom(Direction.IMPORT, 3, AT + timedelta(minutes=6))
+    _, back_w = await PostgresViews(pool).headroom(Direction.IMPORT, range(3), AT + timedelta(minutes=6))
     after_w, _ = await given_to(decided)
     added_w = 20_000.0 - small_network().limit_w(0.95)[CABLE, 0]
     np.testing.assert_allclose((room_w - back_w)[CABLE, :, :13], added_w, atol=1)
@@ -377,8 +377,8 @@ async def test_beside_an_emergency_of_the_command_line_the_lower_limit_counts(po
     soon_w, _ = await given_to(decided)
     assert (soon_w[CABLE, :, :8] <= 5_000).all()
     await cycle(decided, AT + timedelta(minutes=15))
-    _, room_w = await PostgresViews(pool).headroom(Direction.IMPORT, 3, AT + timedelta(minutes=15))
-    _, other_w = await PostgresViews(pool).headroom(Direction.EXPORT, 3, AT + timedelta(minutes=15))
+    _, room_w = await PostgresViews(pool).headroom(Direction.IMPORT, range(3), AT + timedelta(minutes=15))
+    _, other_w = await PostgresViews(pool).headroom(Direction.EXPORT, range(3), AT + timedelta(minutes=15))
     both_w = (room_w + other_w)[CABLE] / 2  # the limit, less half of the band
     assert (room_w[CABLE, :, :7] <= 5_000).all()
     assert (both_w[:, :7] > 3_000).all()  # taken once, not twice
@@ -394,12 +394,12 @@ async def test_a_lower_override_and_an_emergency_do_not_add_up(pool, decided):
     await at_once(pool, desk, limit_w=14_000.0, hours=5)
     await set_limit(desk, await grace_again(pool), new_limit(limit_w=10_000.0, hours=5))
 
-    _, room_w = await PostgresViews(pool).headroom(Direction.IMPORT, 3, AT + timedelta(minutes=6))
-    _, other_w = await PostgresViews(pool).headroom(Direction.EXPORT, 3, AT + timedelta(minutes=6))
+    _, room_w = await PostgresViews(pool).headroom(Direction.IMPORT, range(3), AT + timedelta(minutes=6))
+    _, other_w = await PostgresViews(pool).headroom(Direction.EXPORT, range(3), AT + timedelta(minutes=6))
     soon_w = (room_w + other_w)[CABLE] / 2
     await cycle(decided, AT + timedelta(minutes=15))
-    _, room_w = await PostgresViews(pool).headroom(Direction.IMPORT, 3, AT + timedelta(minutes=15))
-    _, other_w = await PostgresViews(pool).headroom(Direction.EXPORT, 3, AT + timedelta(minutes=15))
+    _, room_w = await PostgresViews(pool).headroom(Direction.IMPORT, range(3), AT + timedelta(minutes=15))
+    _, other_w = await PostgresViews(pool).headroom(Direction.EXPORT, range(3), AT + timedelta(minutes=15))
     later_w = (room_w + other_w)[CABLE] / 2
 
     for found_w in (soon_w[:, :16], later_w[:, :16]):

@@ -1,6 +1,6 @@
 """The grid at a glance, and what is behind each of its numbers."""
 
-from dataclasses import replace
+from dataclasses import fields, replace
 from datetime import timedelta
 
 import numpy as np
@@ -8,13 +8,14 @@ import pytest
 
 from ampacity.forecasting import ForecastSettings
 from ampacity.network import Direction, ForecastKind
+from ampacity.operations import situation as situation_module
 from ampacity.operations.element_view import element_view, why
 from ampacity.operations.group_view import group_view
 from ampacity.operations.overview import Wanted, counts, overview
 from ampacity.operations.quality import element_quality, quality
 from ampacity.operations.score_forecasts import score_forecasts
 from ampacity.operations.settings import CycleSettings
-from ampacity.operations.situation import Lookout, State
+from ampacity.operations.situation import Lookout, Situation, State
 from ampacity.operations.take_in import take_in
 from ampacity.store.console import PostgresViews
 from ampacity.store.postgres import PostgresGrid
@@ -31,14 +32,31 @@ async def test_the_tightest_quarter_is_the_least_of_all_phases_directions_and_qu
     views = PostgresViews(decided_pool)
 
     for direction in Direction:
-        window, room_w = await views.headroom(direction, 3, AT)
+        window, room_w = await views.headroom(direction, range(3), AT)
         least_w = room_w[:, :, :96].min(axis=(1, 2))
         assert (situation.least_w <= least_w).all()
     e = 1
     direction = Direction.EXPORT if situation.least_export[e] else Direction.IMPORT
-    window, room_w = await views.headroom(direction, 3, AT)
+    window, room_w = await views.headroom(direction, range(3), AT)
     at = situation.least_quarter[e] - window.first
     assert room_w[e, situation.least_phase[e], at] == pytest.approx(situation.least_w[e])
+
+
+async def test_it_is_the_same_made_piece_by_piece(decided_pool, situation, monkeypatch):
+    monkeypatch.setattr(situation_module, "ELEMENTS_AT_ONCE", 2)
+
+    pieces = await Lookout(PostgresViews(decided_pool), PostgresGrid(decided_pool), 0.95).situation(AT)
+
+    arrays = [f.name for f in fields(Situation) if isinstance(getattr(situation, f.name), np.ndarray)]
+    assert {"state", "least_w", "least_quarter", "now_w", "past_w", "ahead_w"} <= set(arrays)
+    for name in arrays:
+        np.testing.assert_array_equal(getattr(pieces, name), getattr(situation, name), err_msg=name)
+
+
+async def test_without_elements_there_is_nothing_to_show(pool):
+    situation = await Lookout(PostgresViews(pool), PostgresGrid(pool), 0.95).situation(AT)
+
+    assert not overview(situation, Wanted()).rows
 
 
 async def test_without_a_cycle_everything_is_unknown_and_the_list_still_shows(pool, given):

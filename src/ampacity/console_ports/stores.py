@@ -39,9 +39,12 @@ class Views(Protocol):
         ...
 
     async def headroom(
-        self, direction: Direction, elements: int, made_before: datetime
+        self, direction: Direction, elements: range, made_before: datetime
     ) -> tuple[Window, Floats] | None:
-        """Headroom that holds now [W], (E, 3, T): the newest cycle's with what was decided on top of it."""
+        """Headroom of elements that holds now [W], (E, 3, T): the newest cycle's with what was decided on top of it.
+
+        NaN where an element came after that; None where nothing is known of any of them.
+        """
         ...
 
     async def forecast_sources(self, decision_id: int, elements: int) -> NDArray[np.uint8]:

@@ -4,10 +4,11 @@ import asyncio
 import math
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import datetime
 from enum import IntEnum
 from functools import cached_property
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,6 +27,7 @@ LATELY_S = 600.0
 BEHIND_S = 10.0
 DIRECTIONS = (Direction.IMPORT, Direction.EXPORT)
 Bools = NDArray[np.bool_]
+_Measured: TypeAlias = tuple[Floats, Ints, Floats]  # newest total load, its quarter, hourly means; (E,), (E,), (E, 24)
 
 
 class State(IntEnum):
@@ -185,31 +187,45 @@ class Lookout:
         ahead = Window(quarter_at(now), QUARTERS_PER_DAY)
         changes = tuple(await self._grid.limit_changes(ahead, now))
         elements = len(network.elements)
-        rooms = [await self._views.headroom(d, elements, now) for d in DIRECTIONS] if newest else [None, None]
         none = np.zeros((elements, 3), np.uint8)
         sources = none if newest is None else await self._views.forecast_sources(newest.decision_id, elements)
         set_w = {
             e: effective_limit_w(limit_w[e], [c for c in changes if c.element_no == e], ahead)
             for e in {c.element_no for c in changes}
         }
-        tightest = await asyncio.to_thread(_tightest, rooms, limit_w, set_w, ahead)
         past = Window(ahead.first - QUARTERS_PER_DAY, QUARTERS_PER_DAY)
         parts = []
-        for first in range(0, elements, ELEMENTS_AT_ONCE):
-            numbers = range(first, min(first + ELEMENTS_AT_ONCE, elements))
-            load_w = await self._grid.loads("element", numbers, past, now)
-            parts.append(await asyncio.to_thread(_measured, load_w, tightest.phase[first : numbers.stop], past))
-        measured = [np.concatenate(column) for column in zip(*parts, strict=True)] if parts else _nothing_measured()
-        state = _states(tightest, limit_w, sources)
+        for first in range(0, max(elements, 1), ELEMENTS_AT_ONCE):
+            some = range(first, min(first + ELEMENTS_AT_ONCE, elements))
+            rooms = [await self._views.headroom(d, some, now) for d in DIRECTIONS] if newest else [None, None]
+            load_w = await self._grid.loads("element", some, past, now)
+            own_w = {e - first: limit for e, limit in set_w.items() if e in some}
+            parts.append(await asyncio.to_thread(_part, rooms, limit_w[first : some.stop], own_w, ahead, load_w, past))
+        tightest, (now_w, now_quarter, past_w) = await asyncio.to_thread(_joined, parts)
         made = Situation(
-            newest=newest, at=now, network=network, limit_w=limit_w, changes=changes, state=state,
+            newest=newest, at=now, network=network, limit_w=limit_w, changes=changes,
+            state=_states(tightest, limit_w, sources),
             least_w=tightest.least_w, least_of_w=tightest.of_w, least_quarter=tightest.quarter,
-            least_phase=tightest.phase, least_export=tightest.export, now_w=measured[0],
-            now_quarter=measured[1].astype(np.int64),
-            past_w=measured[2], ahead_w=tightest.ahead_w,
+            least_phase=tightest.phase, least_export=tightest.export, now_w=now_w,
+            now_quarter=now_quarter.astype(np.int64), past_w=past_w, ahead_w=tightest.ahead_w,
         )  # fmt: skip
         await asyncio.to_thread(made.prepare)
         return made
+
+
+def _part(
+    rooms: Sequence[tuple[Window, Floats] | None], limit_w: Floats, set_w: Mapping[int, Floats], ahead: Window,
+    load_w: Floats, past: Window,
+) -> tuple["_Tightest", _Measured]:  # fmt: skip
+    """What is shown of some elements; arguments as of `_tightest` and `_measured`."""
+    tightest = _tightest(rooms, limit_w, set_w, ahead)
+    return tightest, _measured(load_w, tightest.phase, past)
+
+
+def _joined(parts: Sequence[tuple["_Tightest", _Measured]]) -> tuple["_Tightest", _Measured]:
+    columns = {f.name: np.concatenate([getattr(each, f.name) for each, _ in parts]) for f in fields(_Tightest)}
+    now_w, quarter, past_w = (np.concatenate(column) for column in zip(*(m for _, m in parts), strict=True))
+    return _Tightest(**columns), (now_w, quarter, past_w)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -264,7 +280,7 @@ def _tightest(
     )
 
 
-def _measured(load_w: Floats, phase: Ints, past: Window) -> tuple[Floats, Ints, Floats]:
+def _measured(load_w: Floats, phase: Ints, past: Window) -> _Measured:
     """Newest total load, its quarter, and hourly means of one phase, (E,), (E,), (E, 24)."""
     total_w = np.where(np.isnan(load_w).all(axis=1), np.nan, np.nansum(load_w, axis=1))
     known = ~np.isnan(total_w)
@@ -275,10 +291,6 @@ def _measured(load_w: Floats, phase: Ints, past: Window) -> tuple[Floats, Ints, 
     count = (~np.isnan(own_w)).sum(axis=2)
     hourly_w = np.where(count > 0, np.nansum(own_w, axis=2) / np.maximum(count, 1), np.nan)
     return np.where(has, total_w[rows, last], np.nan), np.where(has, past.first + last, -1), hourly_w
-
-
-def _nothing_measured() -> list[Floats]:
-    return [np.zeros(0), np.zeros(0, np.int64), np.zeros((0, 24))]
 
 
 def _states(tightest: _Tightest, limit_w: Floats, sources: NDArray[np.uint8]) -> Ints:

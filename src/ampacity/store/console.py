@@ -67,16 +67,10 @@ class PostgresViews:
         return tuple(await self._pool.fetchrow(sql("grid_revision")))
 
     async def headroom(
-        self, direction: Direction, elements: int, made_before: datetime
+        self, direction: Direction, elements: range, made_before: datetime
     ) -> tuple[Window, Floats] | None:
-        found = await read_headroom(self._pool, direction.value, made_before)
-        if found is None:
-            return None
-        window, headroom_w = found
-        missing = elements - headroom_w.shape[0]  # an element that came after the cycle
-        if missing > 0:
-            headroom_w = np.pad(headroom_w, ((0, missing), (0, 0), (0, 0)), constant_values=np.nan)
-        return window, headroom_w
+        numbers = np.arange(elements.start, elements.stop)
+        return await read_headroom(self._pool, direction.value, made_before, numbers)
 
     async def forecast_sources(self, decision_id: int, elements: int) -> NDArray[np.uint8]:
         sources = np.zeros((elements, PHASES), np.uint8)

@@ -1,10 +1,13 @@
 """Headroom that holds now: of the newest cycle or emergency."""
 
+import asyncio
 from collections import OrderedDict
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TypeAlias
 
+import asyncpg
 import numpy as np
 
 from ampacity.network import PHASES
@@ -33,6 +36,10 @@ async def _read(connection: Reader, direction: str, made_before: datetime, eleme
     rows = await connection.fetch(sql("newest_headroom_blocks"), made_before, direction, *of)
     if not rows:
         return None
+    return await asyncio.to_thread(_laid, rows, elements)  # megabytes: the event loop goes on meanwhile
+
+
+def _laid(rows: Sequence[asyncpg.Record], elements: Ints | None) -> "_Kept":
     window = Window(rows[0]["first_quarter"], rows[0]["steps"])
     numbers = np.arange(max(r["first_no"] + r["subjects"] for r in rows)) if elements is None else elements
     headroom_w = np.full((len(numbers), PHASES, window.count), np.nan, np.float32)
