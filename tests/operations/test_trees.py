@@ -18,6 +18,7 @@ from ampacity.operations.settings import CycleSettings
 from ampacity.operations.take_in import take_in
 from ampacity.simulation.district import DistrictPlan, make_district
 from ampacity.store.outbox import OutboxStore
+from ampacity.store.postgres import PostgresCycles
 from ampacity.store.records import PostgresRecords
 from ampacity.store.requests import PostgresRequests
 from tests.operations.test_adjust import (  # noqa: F401
@@ -163,6 +164,77 @@ async def test_what_is_queued_while_a_cycle_works_does_not_come_after_it(bench):
         " where kind in ('CONSUMPTION', 'GENERATION', 'OPTIMUM') order by group_no, kind, message_id desc"
     )
     assert {r["decision_id"] for r in newest} == {decision_id}
+
+
+class WhileTold(PostgresCycles):
+    """Where something happens when most messages of a cycle are written, and the gate is open yet."""
+
+    def __init__(self, pool, happens):
+        super().__init__(pool)
+        self._happens, self._is_told = [happens], False
+
+    async def told_since(self, slot):
+        self._is_told = True
+        return await super().told_since(slot)
+
+    async def decided_since(self, seq, slot):
+        if self._is_told and self._happens:
+            await self._happens.pop()()
+        return await super().decided_since(seq, slot)
+
+
+async def test_what_is_queued_while_a_cycle_writes_its_messages_does_not_come_after_them(pool, given):
+    """Who asks and who asks again then; all others are told once."""
+    bench = await _with_two_trees(pool, given)  # noqa: F811
+    await bench.ask(HARBOUR, 50, at=NEXT, name="asked before")
+    await bench.decide(AT + timedelta(minutes=1))
+    await pool.execute("update outbound_forecast set sent_at = now()")
+
+    async def ask_and_ask_again():
+        await bench.ask(NORTH, 100, at=NEXT, quarters=8)
+        await bench.decide(NEXT)
+        await pool.execute(
+            "insert into outbound_forecast (decision_id, kind, provider_no, group_no, correlation_id)"
+            " select decision_id, kind, provider_no, group_no, 'asked again' from outbound_forecast"
+            " where correlation_id is not null and group_no = $1 limit 1",
+            HARBOUR,
+        )
+
+    on = replace(bench.on, peers=Meanwhile(frozenset({0, 1}), nothing), cycles=WhileTold(pool, ask_and_ask_again))
+    record = await run_cycle(NEXT, ports=on, forecast=ForecastSettings(), cycle=CycleSettings())
+
+    newest = await pool.fetch(
+        "select distinct on (group_no, kind) group_no, kind, decision_id from outbound_forecast"
+        " where kind in ('CONSUMPTION', 'GENERATION', 'OPTIMUM') order by group_no, kind, message_id desc"
+    )
+    assert {r["decision_id"] for r in newest} == {record.decision_id}
+    told = await messages(pool, record.decision_id)
+    twice = {(HARBOUR, "CONSUMPTION"), (NORTH, "CONSUMPTION")}
+    assert told == {key: 1 + (key in twice) for key in told}
+    assert len(told) == len(newest)
+    assert record.summary["messages"] == sum(told.values())
+    assert (await bench.capacity_w(NEXT))[NORTH, :8].max() <= 100
+
+
+async def test_who_connects_while_a_cycle_writes_its_messages_is_told_it_last(bench):  # noqa: F811
+    await bench.pool.execute("update outbound_forecast set sent_at = now()")
+    outbox = OutboxStore(bench.pool)
+    on = replace(
+        bench.on,
+        peers=Meanwhile(frozenset({0, 1}), nothing),
+        cycles=WhileTold(bench.pool, lambda: outbox.enqueue_newest(0)),
+    )
+    record = await run_cycle(NEXT, ports=on, forecast=ForecastSettings(), cycle=CycleSettings())
+
+    newest = await bench.pool.fetch(
+        "select distinct on (group_no, kind) decision_id from outbound_forecast"
+        " where kind in ('CONSUMPTION', 'GENERATION', 'OPTIMUM') order by group_no, kind, message_id desc"
+    )
+    assert {r["decision_id"] for r in newest} == {record.decision_id}
+
+
+async def nothing() -> None:
+    """Nothing happens."""
 
 
 async def test_an_emergency_imposed_while_a_cycle_works_has_it_decided_again(bench):  # noqa: F811

@@ -29,6 +29,7 @@ from ampacity.operations.settle_usage import settle_usage
 from ampacity.operations.settled_loads import GROUPS_AT_ONCE
 from ampacity.operations.stages import Stages
 from ampacity.operations.summary import LAPSED, summarise
+from ampacity.operations.telling import Telling
 from ampacity.operations.trees import TreeDecider
 from ampacity.ports import (
     ConnectedPeers,
@@ -125,7 +126,8 @@ async def _decide_slot(
         trees = tree_batches(plan.network, cycle.elements_at_once)
         lapsed = await lapsing(plan, ports.grid, ports.cycles, ports.requests)
         known = await known_now(plan, ports.cycles, ports.requests, lapsed)
-        decider = TreeDecider(plan, trees, writer, stages, known, ports.engine)
+        telling = Telling(plan, writer, ports.cycles, ports.peers, lapsed)
+        decider = TreeDecider(plan, trees, writer, stages, known, telling, ports.engine)
         gathered, tally = Gathered(plan, trees, need_wh, need_cap_w), Tally()
         away = await decider.begin(ports.peers, ports.cycles)
         try:
@@ -142,7 +144,7 @@ async def _decide_slot(
                     for batch, outlook in await asyncio.to_thread(gathered.add, block.room):
                         await decider.start(batch, outlook)
             await decider.done()
-            decided = await decider.close(gathered, ports.cycles, ports.requests, ports.peers)
+            decided = await decider.close(gathered, ports.cycles, ports.requests)
         finally:
             await decider.stop()
         await writer.rests_on(grid, need_wh, need_cap_w)

@@ -7,8 +7,9 @@ was written: the result is that of deciding all at once behind the closed gate.
 
 import asyncio
 from collections import deque
-from collections.abc import Awaitable, Callable, Coroutine, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Iterator, Sequence
 from dataclasses import replace
+from typing import TypeVar
 
 import numpy as np
 
@@ -20,17 +21,16 @@ from ampacity.operations.away import away_groups
 from ampacity.operations.block_forecast import BlockForecast
 from ampacity.operations.decide import FALLBACK_OF, Decided, decide
 from ampacity.operations.decide_again import KeptBatch, KeptBatches, changed_rows, decide_again
-from ampacity.operations.deliver import Changes
 from ampacity.operations.emergency import restrained
 from ampacity.operations.forecast_plan import Plan
 from ampacity.operations.known import Known, Touched, learn_what_is_held
-from ampacity.operations.lapse import ended_of
 from ampacity.operations.limit_shifts import LimitShifts
 from ampacity.operations.outlook import Gathered
 from ampacity.operations.rooms import cycle_steps
 from ampacity.operations.shares import Before, Outlook
 from ampacity.operations.stages import Stages
 from ampacity.operations.summary import Sums
+from ampacity.operations.telling import Telling
 from ampacity.ports import (
     AwayGroups,
     CapacityTable,
@@ -39,9 +39,10 @@ from ampacity.ports import (
     DecisionWriter,
     Engine,
     Floats,
-    Ints,
     RequestStore,
 )
+
+T = TypeVar("T")
 
 ROUNDS = 2  # of catching up while requests are still decided
 BLOCKS_WAITING = 16  # forecasts that wait to be written, some megabytes each
@@ -68,8 +69,9 @@ class TreeDecider:
     """Decides and writes batch after batch, one at a time."""
 
     def __init__(
-        self, plan: Plan, batches: Sequence[Batch], writer: DecisionWriter, stages: Stages, known: Known, engine: Engine
-    ) -> None:
+        self, plan: Plan, batches: Sequence[Batch], writer: DecisionWriter, stages: Stages, known: Known,
+        telling: Telling, engine: Engine,
+    ) -> None:  # fmt: skip
         self._plan, self._batches, self._writer, self._stages, self._engine = plan, batches, writer, stages, engine
         self._writing = asyncio.Semaphore(2)  # the one is packed while the other is written
         self._known = known
@@ -81,10 +83,8 @@ class TreeDecider:
         self._under_way: asyncio.Task[None] | None = None  # the shares of a batch
         self._written: asyncio.Task[None] | None = None  # and the writing of the one before
         self._keeping: deque[asyncio.Task[None]] = deque()  # forecasts, in the order in which they were made
-        self._changes = Changes(len(plan.network.groups))
+        self._telling = telling
         self._allocated_w = np.zeros(len(plan.network.groups))
-        provider = {p.provider_id: i for i, p in enumerate(plan.network.providers)}
-        self._owner = np.array([provider[g.provider_id] for g in plan.network.groups], np.int64)
 
     async def begin(self, peers: ConnectedPeers, cycles: CycleStore) -> AwayGroups | None:
         """Look who is not connected, and is planned with its fallback."""
@@ -185,33 +185,34 @@ class TreeDecider:
         before = self._known.of(batch).told
         for table in decided.tables:
             whole = replace(table, bound_by=batch.in_the_whole(table.bound_by))
-            self._changes.note(whole, before.get(table.kind), batch.groups)
+            self._telling.note(whole, before.get(table.kind), batch.groups)
             if table.kind is ForecastKind.CONSUMPTION:
                 self._allocated_w[batch.group_rows] = table.capacity_w[:, 0]
             yield whole
 
-    async def close(
-        self, gathered: Gathered, cycles: CycleStore, requests: RequestStore, peers: ConnectedPeers
-    ) -> Sums:
+    async def close(self, gathered: Gathered, cycles: CycleStore, requests: RequestStore) -> Sums:
         """Close the gate, with every batch decided from what was known then, and write the messages."""
         behind = len(self._batches) + 1
         for _ in range(ROUNDS):
             behind = await self._catch_up(gathered, cycles, requests, fewer_than=behind)
             if not behind:  # or where there is as much to be done as before: another round would gain nothing
                 break
-        told_until = await cycles.told_until(self._changes.kinds, len(self._owner))
+        await self._tell(self._telling.write_most())
+        await self._catch_up(gathered, cycles, requests)  # what came while these were written
         with self._stages.during("wait for requests"):
             async with self._writing:
                 await self._writer.close_gate()
-        await self._catch_up(gathered, cycles, requests, fewer_than=len(self._batches) + 1)
+        await self._catch_up(gathered, cycles, requests)
+        sums = await self._tell(self._telling.write_rest())
+        return replace(sums, allocated_w=float(self._allocated_w.sum()))
+
+    async def _tell(self, telling: Coroutine[None, None, T]) -> T:
         with self._stages.during("write"):
-            for kind, groups in (await cycles.told_since(self._plan.made_at)).items():
-                self._changes.doubt(kind, groups)
             async with self._writing:
-                return await self._send(told_until, peers)
+                return await telling
 
     async def _catch_up(
-        self, gathered: Gathered, cycles: CycleStore, requests: RequestStore, *, fewer_than: int
+        self, gathered: Gathered, cycles: CycleStore, requests: RequestStore, *, fewer_than: int | None = None
     ) -> int:
         """Decide again where something was decided since, if in fewer batches than so many; gives in how many."""
         since = await cycles.decided_since(self._known.up_to, self._plan.made_at)
@@ -223,7 +224,7 @@ class TreeDecider:
         known, touched = await learn_what_is_held(self._known, up_to, self._plan, requests, self._batch_of_group)
         anew = set(self._batch_of_group[[g for each in since for g in each.groups]].tolist())  # told otherwise before
         numbers = sorted(touched.keys() | anew)
-        if not 0 < len(numbers) < fewer_than:
+        if not numbers or (fewer_than is not None and len(numbers) >= fewer_than):
             return 0
         if anew:
             kinds, groups = tuple(known.told), len(self._plan.network.groups)
@@ -259,19 +260,3 @@ class TreeDecider:
                 await self._writer.read_headroom(f"fallback_{direction.value}", batch.elements, far_w)
             await self._writer.read_median(batch.elements, outlook.median_w)
         return outlook
-
-    async def _send(self, told_until: Mapping[ForecastKind, Ints], peers: ConnectedPeers) -> Sums:
-        """Write the messages that are due to who is connected now; who connects later is told after the commit."""
-        connected, told_each = await peers.connected_providers(), await peers.told_each_cycle()
-        online, insistent = (np.isin(self._owner, list(providers)) for providers in (connected, told_each))
-        sent, held_back = {}, {}
-        for kind in self._changes.kinds:
-            wanted = online & (insistent | self._changes.due(kind, told_until[kind]))
-            ended = ended_of(self._known.lapsed, kind, np.flatnonzero(online))
-            wanted[list(ended)] = True
-            others = [g for g in np.flatnonzero(wanted).tolist() if g not in ended]
-            sent[kind.value] = await self._writer.send(kind, others)
-            for group_no, request_id in ended.items():
-                sent[kind.value] += await self._writer.send(kind, [group_no], correlation_id=request_id)
-            held_back[kind.value] = int((online & ~wanted).sum())
-        return Sums(allocated_w=float(self._allocated_w.sum()), sent=sent, held_back=held_back)

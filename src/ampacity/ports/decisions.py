@@ -199,6 +199,18 @@ class CycleStore(Protocol):
         """Groups that requests decided after a time let be told something, by its kind, ascending."""
         ...
 
+    async def told_after(self, seq: int) -> Mapping[ForecastKind, Ints]:
+        """The same of requests decided after a place in the chain."""
+        ...
+
+    async def newest_message(self) -> int:
+        """The number of the newest message of all that are committed; 0: there is none."""
+        ...
+
+    async def queued_behind(self, message_id: int) -> Mapping[ForecastKind, Ints]:
+        """Groups of which others queued messages behind one, by their kind."""
+        ...
+
     async def renew_cycle(self, slot: datetime, holder: UUID, lease: timedelta) -> None:
         """Hold a claimed slot for longer."""
         ...

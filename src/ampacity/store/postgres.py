@@ -163,8 +163,22 @@ class PostgresCycles:
         return [DecidedSince(**r) for r in await self._pool.fetch(sql("decided_since"), seq, slot)]
 
     async def told_since(self, slot: datetime) -> Mapping[ForecastKind, Ints]:
+        return await self._told(sql("told_since"), slot)
+
+    async def told_after(self, seq: int) -> Mapping[ForecastKind, Ints]:
+        return await self._told(sql("told_after"), seq)
+
+    async def newest_message(self) -> int:
+        newest: int = await self._pool.fetchval(sql("newest_message"))
+        return newest
+
+    async def queued_behind(self, message_id: int) -> Mapping[ForecastKind, Ints]:
+        rows = await self._pool.fetch(sql("queued_behind"), message_id)
+        return {ForecastKind(r["kind"]): np.array(r["groups"], np.int64) for r in rows}
+
+    async def _told(self, query: str, since: datetime | int) -> Mapping[ForecastKind, Ints]:
         told: dict[ForecastKind, list[Ints]] = {}
-        for r in await self._pool.fetch(sql("told_since"), slot):
+        for r in await self._pool.fetch(query, since):
             told.setdefault(ForecastKind(r["kind"]), []).append(np.arange(r["first_no"], r["stop_no"]))
         return {kind: np.concatenate(groups) for kind, groups in told.items()}
 

@@ -185,6 +185,22 @@ from (
 ) as a
 cross join lateral (select lower(u) as first_no, upper(u) as stop_no from unnest(a.groups) as u) as r;
 
+-- name: told_after
+-- The same of what was decided after $1 in the chain.
+select a.kind, r.first_no, r.stop_no
+from (
+    select b.kind, range_agg(int4range(b.first_no, b.first_no + b.subjects)) as groups
+    from decision_chain c
+    join decision d using (decision_id)
+    cross join lateral (
+        select kind, first_no, subjects from allocation_block o where o.decision_id = d.decision_id
+        offset 0  -- a look-up for each, in the partition where it is
+    ) as b
+    where c.seq > $1 and d.kind <> 'cycle'
+    group by b.kind
+) as a
+cross join lateral (select lower(u) as first_no, upper(u) as stop_no from unnest(a.groups) as u) as r;
+
 -- name: headroom_rows
 -- What a decision that is not committed yet wrote of these blocks.
 select first_no, headroom_w

@@ -27,6 +27,10 @@ cross join lateral (
 ) as w
 where p.state = 'connected' and w.first_id is not null;
 
+-- name: queued_behind
+-- Whom messages behind $1 are for, by kind.
+select kind, array_agg(distinct group_no) as groups from outbound_forecast where message_id > $1 group by kind;
+
 -- name: newest_message
 select coalesce(max(message_id), 0) from outbound_forecast;
 
