@@ -84,6 +84,23 @@ def test_other_quarters_other_trees_and_threads_change_no_bit(case, workers):
         assert alone.shared().allocated_w.tobytes() == together[:, t : t + 1].tobytes()
 
 
+@given(cases(elements=14, groups=14, quarters=3), st.data())
+def test_who_wants_nothing_is_left_out_and_no_bit_is_another_beside_a_quarter_in_which_all_do(case, data):
+    wants = np.array(data.draw(st.lists(st.booleans(), min_size=len(case.weight), max_size=len(case.weight))))
+    cap_w = np.where(wants[:, None], case.cap_w, 0.0)
+    some = case.shared(cap_w=cap_w)
+
+    more = case.shared(
+        headroom_w=np.append(case.headroom_w, case.headroom_w[:, :, :1], axis=2),
+        floor_w=np.append(case.floor_w, case.floor_w[:, :1], axis=1),
+        cap_w=np.append(cap_w, np.full((len(cap_w), 1), 7.0), axis=1),
+    )
+
+    quarters = cap_w.shape[1]
+    for left_out, there in zip(vars_of(some), vars_of(more), strict=True):
+        assert left_out.tobytes() == np.ascontiguousarray(there[:, :quarters]).tobytes()
+
+
 @given(cases(quarters=5), st.booleans())
 def test_who_loads_all_phases_alike_gets_the_same_beside_a_tree_where_some_do_not(case, thirds):
     share = np.full_like(case.phase_share, 1 / 3 if thirds else 1.0)
@@ -328,6 +345,13 @@ def test_a_grid_without_any_headroom_gives_nothing_and_says_where():
 
     assert result.allocated_w.ravel().tolist() == [0.0, 0.0]
     assert result.bound_by.ravel().tolist() == [0, 0]
+
+
+def test_where_nobody_has_a_contract_nothing_is_given():
+    result = allocate([[[9.0]]], [-1], [0, 0], [[1.0], [1.0]], [0.0, 0.0], [[0.0], [0.0]], [[9.0], [4.0]])
+
+    assert result.allocated_w.ravel().tolist() == [0.0, 0.0]
+    assert result.bound_by.ravel().tolist() == [-1, -1]
 
 
 def test_a_group_without_a_contract_gets_nothing():

@@ -75,7 +75,7 @@ def allocate(
     shape = case.cap_w.shape
     result = Allocation(np.zeros(shape), np.full(shape, -1, np.int32), np.full(shape, -1, np.int8), np.zeros(shape))
 
-    if result.allocated_w.size == 0:
+    if result.allocated_w.size == 0 or ground.group.size == 0:
         return result
     pieces = list(_pieces(shape, workers))
     beside = {count: _beside(case, ground, count) for count in {q.stop - q.start for q in pieces}}
@@ -149,25 +149,32 @@ def _pieces(shape: tuple[int, ...], workers: int) -> Iterator[slice]:
 
 @dataclass(frozen=True, slots=True)
 class _Ground:
-    """Where there is something to share: elements with groups behind them; in each tree one position for the others.
+    """Where something is wanted: elements with groups behind them that do; in each tree one position for the others.
 
-    The others stop nobody; but a tree's largest headroom sets the steps in which its sums are taken.
+    The others stop nobody; but a tree's largest headroom sets the steps in which its sums are taken, as its groups do,
+    whether they want something or not.
     """
 
     forest: Forest
     element: Ints  # (N,) which element stands at each position
-    group: Ints  # (G',) groups with a weight, by their position
+    group: Ints  # (G',) groups with a weight that want something in any quarter, by their position
     at: Ints  # (G',) that position
     others: Ints  # elements without a group, tree by tree
     first_other: Ints  # where each tree's begin in `others`
     stands_for: Ints  # position that stands for them, of each of these trees
+    users: Ints  # (N,) at a root how many groups with a weight its tree has
+    heaviest: Floats  # (N,) at a root the largest weight on a phase of any of them
 
 
 def _ground(case: _Case) -> _Ground:
     forest, order = plant(case.parent)
     position = np.empty_like(order)
     position[order] = np.arange(len(order))
-    group = np.flatnonzero(case.weight > 0)
+    weighted = np.flatnonzero(case.weight > 0)
+    root = forest.root[position[case.element[weighted]]]
+    heaviest = np.zeros(forest.size)
+    np.maximum.at(heaviest, root, case.phase_share[weighted].max(axis=1) * case.weight[weighted])
+    group = weighted[(case.cap_w[weighted] > 0).any(axis=1)]
     group = group[np.argsort(position[case.element[group]], kind="stable")]
     used = np.zeros(forest.size, bool)
     used[position[case.element[group]]] = True
@@ -182,6 +189,7 @@ def _ground(case: _Case) -> _Ground:
     return _Ground(
         forest.keep(kept), order[kept], group, place[position[case.element[group]]],
         order[others], first_other, place[others[first_other]],
+        np.bincount(root, minlength=forest.size)[kept], heaviest[kept],
     )  # fmt: skip
 
 
@@ -209,7 +217,8 @@ def _beside(case: _Case, ground: _Ground, count: int) -> _Beside:
     row, quarter = _side_by_side(ground, count)
     group = ground.group[row]
     at = placed(ground.forest, ground.at[row], quarter, count)
-    crowd = gathered(forest, at, case.phase_share[group].T, case.weight[group])
+    users, heaviest = ground.users[original], ground.heaviest[original]
+    crowd = gathered(forest, at, case.phase_share[group].T, case.weight[group], users, heaviest)
     return _Beside(crowd, group * count + quarter, ground.element[original])
 
 

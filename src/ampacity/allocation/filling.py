@@ -75,7 +75,7 @@ class _Rising:
     loads: tuple[Ints, Ints, Ints]  # (R, M) weight, wanted power, 1 where it loads the phase
 
 
-def gathered(forest: Forest, at: Ints, share: Floats, weight: Floats) -> Crowd:
+def gathered(forest: Forest, at: Ints, share: Floats, weight: Floats, users: Ints, heaviest: Floats) -> Crowd:
     """A crowd at its places.
 
     Args:
@@ -83,17 +83,17 @@ def gathered(forest: Forest, at: Ints, share: Floats, weight: Floats) -> Crowd:
         at: The position of each user, ascending, shape (M,).
         share: How much of each of its watts loads each phase, shape (P, M).
         weight: Above 0, shape (M,).
+        users: At each root how many users its tree may have, shape (N,).  This and the next one set the steps in which
+            sums are taken: so these stay the same whoever of them is here.
+        heaviest: At each root the largest weight on a phase of any of them, shape (N,).
     """
     if len(share) and (share == share[0]).all():
         share = share[:1]
-    root = forest.root[at]
-    heaviest = np.zeros(forest.size)
-    np.maximum.at(heaviest, root, share.max(axis=0) * weight)
-    bits = np.minimum(_STEP_BITS, 60 - np.frexp(np.bincount(root, minlength=forest.size) + 1.0)[1])
+    bits = np.minimum(_STEP_BITS, 60 - np.frexp(users + 1.0)[1])
     weight_steps = _steps(heaviest, bits)[forest.root]
     loads = np.ceil(share * weight * weight_steps[at]).astype(np.int64), (share > 0).astype(np.int64)
     sums = _behind(forest, at, loads[0]), _behind(forest, at, loads[1])
-    return Crowd(forest, at, root, share, weight, bits, weight_steps, loads, sums)
+    return Crowd(forest, at, forest.root[at], share, weight, bits, weight_steps, loads, sums)
 
 
 def fill(crowd: Crowd, headroom_w: Floats, cap_w: Floats) -> Filled:
