@@ -19,11 +19,16 @@ where p.state = 'connected' and d.messages > 0;
 select p.provider_no, w.first_id, w.is_due
 from peer p
 cross join lateral (
-    select min(o.message_id) as first_id,
-        bool_or(o.due_at <= now() and coalesce(o.lease_until, '-infinity') <= now()) as is_due
-    from outbound_forecast o
-    where o.provider_no = p.provider_no and o.message_id > $1 and o.correlation_id is not null
-        and o.sent_at is null and o.superseded_at is null and o.dead_at is null
+    select min(a.message_id) as first_id,
+        bool_or(a.due_at <= now() and coalesce(a.lease_until, '-infinity') <= now()) as is_due
+    from (
+        select o.message_id, o.due_at, o.lease_until
+        from outbound_forecast o
+        where o.provider_no = p.provider_no and o.message_id > $1 and o.correlation_id is not null
+            and o.sent_at is null and o.superseded_at is null and o.dead_at is null
+        order by o.message_id
+        offset 0  -- in the order of the index of answers that wait, not past all else that does
+    ) as a
 ) as w
 where p.state = 'connected' and w.first_id is not null;
 
@@ -100,9 +105,15 @@ returning o.message_id;
 -- itself.
 with last as materialized (
     select a.provider_no, a.group_no, a.kind, max(a.message_id) as message_id
-    from outbound_forecast a
-    where a.provider_no = any ($1::int[]) and a.message_id > $2 and a.correlation_id is not null
-        and a.sent_at is null and a.superseded_at is null and a.dead_at is null
+    from unnest($1::int[]) as p (provider_no)
+    cross join lateral (
+        select w.provider_no, w.group_no, w.kind, w.message_id
+        from outbound_forecast w
+        where w.provider_no = p.provider_no and w.message_id > $2 and w.correlation_id is not null
+            and w.sent_at is null and w.superseded_at is null and w.dead_at is null
+        order by w.message_id
+        offset 0  -- provider by provider: whoever thinks them few would read all answers that there ever were
+    ) as a
     group by a.provider_no, a.group_no, a.kind
 ), older as (
     select o.message_id
@@ -128,9 +139,15 @@ where o.message_id = any (array(select message_id from older));
 with answers as materialized (
     select a.message_id, a.provider_no, a.group_no, a.kind, row_number() over chain as turn,
         bool_and(a.due_at <= now() and coalesce(a.lease_until, '-infinity') <= now()) over chain as is_next
-    from outbound_forecast a
-    where a.provider_no = any ($1::int[]) and a.message_id > $5 and a.correlation_id is not null
-        and a.sent_at is null and a.superseded_at is null and a.dead_at is null
+    from unnest($1::int[]) as p (provider_no)
+    cross join lateral (
+        select w.message_id, w.provider_no, w.group_no, w.kind, w.due_at, w.lease_until
+        from outbound_forecast w
+        where w.provider_no = p.provider_no and w.message_id > $5 and w.correlation_id is not null
+            and w.sent_at is null and w.superseded_at is null and w.dead_at is null
+        order by w.message_id
+        offset 0
+    ) as a
     window chain as (partition by a.provider_no, a.group_no, a.kind order by a.message_id)
 ), free as (
     select n.*, bool_or(
