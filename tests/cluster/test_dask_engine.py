@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from ampacity.app.engine import open_engine
+from ampacity.cluster import dask_engine
 from ampacity.errors import NotReady, Unsuitable
 from ampacity.forecasting import ForecastSettings
 from ampacity.operations.cycle import run_cycle
@@ -115,7 +116,8 @@ async def test_what_the_work_itself_raises_comes_back(engine):
         await engine.run(divmod, 1, 0)
 
 
-async def test_an_engine_that_is_not_there_is_told():
+async def test_an_engine_that_is_not_there_is_told(monkeypatch):
+    monkeypatch.setattr(dask_engine, "CONNECT_S", 1.0)
     with pytest.raises(Unsuitable, match="must be local or dask://HOST:PORT"):
         async with open_engine("ray://somewhere"):
             pass

@@ -209,8 +209,7 @@ async def test_what_is_queued_while_a_cycle_writes_its_messages_does_not_come_af
     )
     assert {r["decision_id"] for r in newest} == {record.decision_id}
     told = await messages(pool, record.decision_id)
-    twice = {(HARBOUR, "CONSUMPTION"), (NORTH, "CONSUMPTION")}
-    assert told == {key: 1 + (key in twice) for key in told}
+    assert set(told.values()) == {1}
     assert len(told) == len(newest)
     assert record.summary["messages"] == sum(told.values())
     assert (await bench.capacity_w(NEXT))[NORTH, :8].max() <= 100

@@ -58,8 +58,7 @@ class Telling:
             self._changes.doubt(kind, groups)
         for kind, groups in (await self._cycles.queued_behind(self._behind)).items():
             if kind in self._written:
-                self._changes.doubt(kind, groups)
-                self._written[kind][groups] = False
+                await self._take_back(kind, groups)
         online, insistent = await self._connected()
         held_back = {}
         for kind in self._changes.kinds:
@@ -72,6 +71,13 @@ class Telling:
                 self._written[kind][group_no] = True
             held_back[kind.value] = int((online & ~self._written[kind]).sum())
         return Sums(sent=dict(self._sent), held_back=held_back)
+
+    async def _take_back(self, kind: ForecastKind, groups: Ints) -> None:
+        """Take out again what was written for these groups: it has to come after what was queued for them meanwhile."""
+        self._changes.doubt(kind, groups)
+        again = groups[self._written[kind][groups]]
+        self._written[kind][again] = False
+        self._sent[kind.value] -= await self._writer.take_back(kind, again.tolist())
 
     async def _connected(self) -> tuple[Bools, Bools]:
         """Of which groups the provider is connected, and of which it wants to be told each cycle, (G,)."""

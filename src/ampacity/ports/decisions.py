@@ -119,6 +119,10 @@ class DecisionWriter(Protocol):
         """Put the messages of these groups into the outbox; gives how many."""
         ...
 
+    async def take_back(self, kind: ForecastKind, groups: Sequence[int]) -> int:
+        """Take this decision's messages of these groups out again, before it is committed; gives how many."""
+        ...
+
     async def lapse(self, request_no: int, at: datetime, reason: str) -> None:
         """End the grant of a request because it is not used."""
         ...

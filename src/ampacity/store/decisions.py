@@ -139,6 +139,12 @@ class PostgresDecision:
     async def send(self, kind: ForecastKind, groups: Sequence[int], correlation_id: str | None = None) -> int:
         return await self.send_each(kind, [(g, correlation_id) for g in groups])
 
+    async def take_back(self, kind: ForecastKind, groups: Sequence[int]) -> int:
+        taken: int = await self._connection.fetchval(
+            sql("take_messages_back"), self.decision_id, kind.value, list(groups)
+        )
+        return taken
+
     async def send_each(self, kind: ForecastKind, messages: Sequence[tuple[int, str | None]]) -> int:
         """Send to groups what they hold now, each with the id of the message that it answers, or none."""
         until, owners = self.until(kind), await self.owners_of([g for g, _ in messages])

@@ -36,6 +36,13 @@ where p.state = 'connected' and w.first_id is not null;
 -- Whom messages behind $1 are for, by kind.
 select kind, array_agg(distinct group_no) as groups from outbound_forecast where message_id > $1 group by kind;
 
+-- name: take_messages_back
+-- Messages of kind $2 for these groups that decision $1, which is not committed yet, has written; gives how many.
+with gone as (
+    delete from outbound_forecast where group_no = any ($3::int[]) and kind = $2 and decision_id = $1 returning 1
+)
+select count(*) from gone;
+
 -- name: newest_message
 select coalesce(max(message_id), 0) from outbound_forecast;
 
