@@ -158,12 +158,15 @@ class Outbox(Protocol):
         """Take the first due messages of several connected providers, so many of each, as `claim` does; by provider."""
 
     async def waiting_for_answers(self) -> list[int]:
-        """Providers that a due answer to a request waits for."""
+        """Providers that a due answer to a request waits for.
+
+        One that failed before, or is committed after one that was written later, is seen some two seconds later.
+        """
 
     async def claim_answers(
         self, provider_nos: Sequence[int], owner: UUID, *, each: int, lease_s: float
     ) -> dict[int, list[OutboundForecast]]:
-        """The same of answers to requests alone, whatever else waits for these providers."""
+        """The same of answers to requests alone that `waiting_for_answers` sees, whatever else waits for them."""
 
     async def sent(self, owner: UUID, message_ids: Sequence[int]) -> None: ...
 

@@ -140,9 +140,10 @@ set superseded_at = now()
 where o.message_id = any (array(select message_id from older));
 
 -- name: claim_answers
--- The first $3 answers behind message $5 of each of several providers, whatever else waits for them: answers are claimed here
--- alone, so that none waits in the hands of who sends the rest.  Of a group and kind all that follow each other, as far
--- as nothing else stands before them; what another server has in its hands just now keeps back what comes after it.
+-- The first $3 answers to requests behind message $5 of each of several providers, whatever else waits for them: answers
+-- are claimed here alone, so that none waits in the hands of who sends the rest.  Of a group and kind all that follow each
+-- other, as far as nothing else stands before them; what another server has in its hands just now keeps back what comes
+-- after it.
 with answers as materialized (
     select a.message_id, a.provider_no, a.group_no, a.kind, row_number() over chain as turn,
         bool_and(a.due_at <= now() and coalesce(a.lease_until, '-infinity') <= now()) over chain as is_next
