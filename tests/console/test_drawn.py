@@ -8,9 +8,10 @@ import pytest
 
 from ampacity.console.calibration import LEFT, SIZE, calibration_plot, is_off
 from ampacity.console.drawn import has_places, map_of, thumbnail, tree_of
+from ampacity.operations.lookout import Lookout
 from ampacity.operations.overview import element_row
 from ampacity.operations.quality import LevelScore
-from ampacity.operations.situation import Lookout, State
+from ampacity.operations.situation import State
 from ampacity.store.console import PostgresViews
 from ampacity.store.postgres import PostgresGrid
 from tests.operations.test_cycle import AT

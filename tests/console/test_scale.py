@@ -13,7 +13,7 @@ import pytest
 
 from ampacity.app.console import PATIENCE_S
 from ampacity.network import Direction, ForecastKind
-from ampacity.operations.situation import Lookout
+from ampacity.operations.lookout import Lookout
 from ampacity.operations.watch import Watch
 from ampacity.people import Role
 from ampacity.ports import CapacityTable, Steps

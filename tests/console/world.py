@@ -9,7 +9,7 @@ from litestar import Litestar
 from ampacity.app.peering import build_peering
 from ampacity.console import ConsolePorts, ConsoleSettings, console_router
 from ampacity.console_ports import IdentityProvider
-from ampacity.operations.situation import Lookout
+from ampacity.operations.lookout import Lookout
 from ampacity.oscp.settings import OscpSettings
 from ampacity.store.changes import ChangeFeed
 from ampacity.store.complaints import PostgresComplaints

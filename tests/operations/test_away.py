@@ -18,10 +18,10 @@ from ampacity.operations.decide import decide
 from ampacity.operations.emergency import impose
 from ampacity.operations.explain import explain_group
 from ampacity.operations.group_view import group_view
+from ampacity.operations.lookout import Lookout
 from ampacity.operations.replay import replay
 from ampacity.operations.settings import CycleSettings
 from ampacity.operations.shares import Before, Outlook
-from ampacity.operations.situation import Lookout
 from ampacity.operations.take_in import take_in
 from ampacity.ports import AwayGroups, Held, Steps
 from ampacity.store.console import PostgresViews

@@ -8,14 +8,15 @@ import pytest
 
 from ampacity.forecasting import ForecastSettings
 from ampacity.network import Direction, ForecastKind
-from ampacity.operations import situation as situation_module
+from ampacity.operations import lookout as lookout_module
 from ampacity.operations.element_view import element_view, why
 from ampacity.operations.group_view import group_view
+from ampacity.operations.lookout import Lookout
 from ampacity.operations.overview import Wanted, counts, overview
 from ampacity.operations.quality import element_quality, quality
 from ampacity.operations.score_forecasts import score_forecasts
 from ampacity.operations.settings import CycleSettings
-from ampacity.operations.situation import Lookout, Situation, State
+from ampacity.operations.situation import Situation, State
 from ampacity.operations.take_in import take_in
 from ampacity.store.console import PostgresViews
 from ampacity.store.postgres import PostgresGrid
@@ -43,7 +44,7 @@ async def test_the_tightest_quarter_is_the_least_of_all_phases_directions_and_qu
 
 
 async def test_it_is_the_same_made_piece_by_piece(decided_pool, situation, monkeypatch):
-    monkeypatch.setattr(situation_module, "ELEMENTS_AT_ONCE", 2)
+    monkeypatch.setattr(lookout_module, "ELEMENTS_AT_ONCE", 2)
 
     pieces = await Lookout(PostgresViews(decided_pool), PostgresGrid(decided_pool), 0.95).situation(AT)
 

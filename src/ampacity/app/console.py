@@ -13,7 +13,7 @@ from ampacity.app.settings import Settings
 from ampacity.console import ConsolePorts, console_router
 from ampacity.console.settings import ConsoleSettings
 from ampacity.console_ports import IdentityProvider
-from ampacity.operations.situation import Lookout
+from ampacity.operations.lookout import Lookout
 from ampacity.operations.watch import Watch
 from ampacity.store.changes import ChangeFeed
 from ampacity.store.complaints import PostgresComplaints

@@ -10,7 +10,7 @@ from ampacity.operations.accounts import Reception
 from ampacity.operations.consent import ConsentDesk
 from ampacity.operations.desk import Desk
 from ampacity.operations.limits import LimitDesk
-from ampacity.operations.situation import Lookout
+from ampacity.operations.lookout import Lookout
 from ampacity.ports import Clock, ConnectedPeers, DecisionRecords, FetchLog, ForecastQuality, GridStore, RequestStore
 
 

@@ -41,7 +41,7 @@ from ampacity.errors import (
 from ampacity.operations.accounts import Reception
 from ampacity.operations.consent import ConsentDesk
 from ampacity.operations.limits import LimitDesk
-from ampacity.operations.situation import Lookout
+from ampacity.operations.lookout import Lookout
 from ampacity.ports import Clock
 
 PATH = "/console"

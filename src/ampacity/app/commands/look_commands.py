@@ -17,8 +17,9 @@ from ampacity.app.settings import Settings
 from ampacity.console_ports import AuditFilter
 from ampacity.operations.audit import audit_as_csv, audit_as_json
 from ampacity.operations.limits import LimitDesk, current_limits
+from ampacity.operations.lookout import Lookout
 from ampacity.operations.overview import SORTS, ElementRow, Wanted, overview
-from ampacity.operations.situation import Lookout, State
+from ampacity.operations.situation import State
 from ampacity.store.console import PostgresViews
 from ampacity.store.limits import PostgresLimits
 from ampacity.store.people import PostgresPeople
