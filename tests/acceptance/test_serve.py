@@ -13,7 +13,7 @@ from tests.acceptance.commands import read_until, run, started
 from tests.peers.world import free_port
 
 START = datetime(2016, 6, 5, 12, tzinfo=UTC)
-KILLS = 6
+KILLS = 4
 
 
 async def test_kills_at_random_moments_leave_every_decision_whole(dsn):
