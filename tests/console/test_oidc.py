@@ -9,7 +9,7 @@ import pytest
 from joserfc.jwk import RSAKey
 from msgspec.structs import replace
 
-from ampacity.console import ConsoleSettings
+from ampacity.console.settings import ConsoleSettings
 from ampacity.identity import OpenIdProvider
 from tests.console.provider import CLIENT, Provider
 from tests.console.served import serving

@@ -7,7 +7,9 @@ from datetime import UTC, datetime, timedelta
 from litestar import Litestar
 
 from ampacity.app.peering import build_peering
-from ampacity.console import ConsolePorts, ConsoleSettings, console_router
+from ampacity.console.desk import ConsolePorts
+from ampacity.console.router import console_router
+from ampacity.console.settings import ConsoleSettings
 from ampacity.console_ports import IdentityProvider
 from ampacity.operations.lookout import Lookout
 from ampacity.oscp.settings import OscpSettings

@@ -10,7 +10,8 @@ from ampacity.app.clock import DataClock, wall_clock
 from ampacity.app.peering import Peering
 from ampacity.app.session import Store
 from ampacity.app.settings import Settings
-from ampacity.console import ConsolePorts, console_router
+from ampacity.console.desk import ConsolePorts
+from ampacity.console.router import console_router
 from ampacity.console.settings import ConsoleSettings
 from ampacity.console_ports import IdentityProvider
 from ampacity.operations.lookout import Lookout

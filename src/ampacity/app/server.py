@@ -28,7 +28,7 @@ from ampacity.app.secret import with_secret_key
 from ampacity.app.session import Store
 from ampacity.app.settings import Settings
 from ampacity.app.weather_intake import WeatherRounds
-from ampacity.console import PATH
+from ampacity.console.router import PATH
 from ampacity.errors import NotReady
 from ampacity.operations.watch import Watch
 from ampacity.oscp.routes import with_short_ways
