@@ -4,8 +4,9 @@ import asyncio
 import secrets
 import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from uuid import UUID, uuid4
 
 from ampacity.network import ForecastKind
@@ -127,44 +128,16 @@ class Sender:
         self, provider_no: int, address: Address, claimed: list[OutboundForecast], at_once: int
     ) -> bool:
         """Send a batch over a few connections; what is not tried before the lease ends goes back."""
-        last_start = time.monotonic() + 0.9 * self.lease_s - self.send_timeout_s
-        todo = deque(_in_turn(claimed))
-        done: list[int] = []
-        back: list[int] = []
-        reached, mark_at = True, time.monotonic() + _MARK_S
+        batch = _Batch(claimed, send=partial(self._send_one, address), mark=partial(self._note_sent, provider_no))
+        await batch.work_off(at_once, last_start=time.monotonic() + 0.9 * self.lease_s - self.send_timeout_s)
+        if batch.back:
+            await self.desk.outbox.release(self.owner, batch.back)
+        return batch.reached
 
-        async def mark() -> None:
-            nonlocal mark_at
-            sent = done.copy()
-            done.clear()
-            mark_at = time.monotonic() + _MARK_S
-            await self._marking.ask(sent)
-            self.sent += len(sent)
-            self._rests.pop(provider_no, None)
-
-        async def work() -> None:
-            nonlocal reached
-            while todo:
-                forecast = todo[0].popleft()
-                chain = todo.popleft()
-                if not reached or time.monotonic() > last_start:
-                    back.extend(each.message_id for each in (forecast, *chain))
-                    continue
-                delivered = await self._send_one(address, forecast)
-                outcome = None if delivered is None else delivered.outcome
-                reached = reached and (delivered is None or delivered.reached)
-                if outcome is Outcome.DELIVERED:
-                    done.append(forecast.message_id)
-                    if chain or time.monotonic() > mark_at:  # who dies before that sends it again: never behind a newer
-                        await mark()
-                _go_on(chain, outcome, todo, back)
-
-        await asyncio.gather(*(work() for _ in range(min(at_once, len(todo)))))
-        if done:
-            await mark()
-        if back:
-            await self.desk.outbox.release(self.owner, back)
-        return reached
+    async def _note_sent(self, provider_no: int, message_ids: Sequence[int]) -> None:
+        await self._marking.ask(message_ids)
+        self.sent += len(message_ids)
+        self._rests.pop(provider_no, None)
 
     async def _send_one(self, address: Address, forecast: OutboundForecast) -> Delivery | None:
         """Send one message; None: the peer does not want it."""
@@ -190,22 +163,66 @@ class Sender:
         return ""
 
 
+class _Batch:
+    """Messages to one provider: those of a group and kind one after the other, different ones side by side."""
+
+    def __init__(
+        self,
+        claimed: Sequence[OutboundForecast],
+        *,
+        send: Callable[[OutboundForecast], Awaitable[Delivery | None]],
+        mark: Callable[[Sequence[int]], Awaitable[None]],
+    ) -> None:
+        """`send` gives None where a message is not wanted; `mark` notes the ids of what was sent."""
+        self._send, self._mark = send, mark
+        self._todo = deque(_in_turn(claimed))
+        self._sent: list[int] = []  # and not marked yet
+        self._mark_at = 0.0
+        self.back: list[int] = []  # what was not tried
+        self.reached = True
+
+    async def work_off(self, at_once: int, last_start: float) -> None:
+        """Send over so many connections; nothing is begun after a time, or when the peer was not reached."""
+        self._mark_at = time.monotonic() + _MARK_S
+        await asyncio.gather(*(self._work(last_start) for _ in range(min(at_once, len(self._todo)))))
+        if self._sent:
+            await self._mark_sent()
+
+    async def _work(self, last_start: float) -> None:
+        while self._todo:
+            forecast = self._todo[0].popleft()
+            chain = self._todo.popleft()
+            if not self.reached or time.monotonic() > last_start:
+                self._give_back([forecast, *chain])
+                continue
+            delivery = await self._send(forecast)
+            outcome = None if delivery is None else delivery.outcome
+            self.reached = self.reached and (delivery is None or delivery.reached)
+            if outcome is Outcome.DELIVERED:
+                self._sent.append(forecast.message_id)
+                # Who dies before it is marked sends it again, which must not be behind a newer one of its group.
+                if chain or time.monotonic() > self._mark_at:
+                    await self._mark_sent()
+            if outcome is Outcome.FAILED:  # what comes behind it waits until it is tried again
+                self._give_back(chain)
+            elif chain:
+                self._todo.append(chain)
+
+    async def _mark_sent(self) -> None:
+        sent, self._sent = self._sent, []
+        self._mark_at = time.monotonic() + _MARK_S
+        await self._mark(sent)
+
+    def _give_back(self, forecasts: Iterable[OutboundForecast]) -> None:
+        self.back.extend(forecast.message_id for forecast in forecasts)
+
+
 def _in_turn(claimed: Sequence[OutboundForecast]) -> list[deque[OutboundForecast]]:
     """What is to be sent one after the other: the messages of each group and kind."""
     chains: dict[tuple[int, ForecastKind], deque[OutboundForecast]] = {}
     for forecast in claimed:
         chains.setdefault((forecast.group.group_no, forecast.kind), deque()).append(forecast)
     return list(chains.values())
-
-
-def _go_on(
-    chain: deque[OutboundForecast], outcome: Outcome | None, todo: deque[deque[OutboundForecast]], back: list[int]
-) -> None:
-    """What comes behind a message is next, or waits where that one is to be tried again."""
-    if outcome is Outcome.FAILED:
-        back.extend(each.message_id for each in chain)
-    elif chain:
-        todo.append(chain)
 
 
 def _wait_s(failures: int) -> float:
