@@ -1,12 +1,12 @@
 """Computes on the workers of a Dask cluster (extra `cluster`), `dask://HOST:PORT` its scheduler.
 
-Arguments travel with each piece of work, so that a piece whose worker dies is run again by another
-one; what is shared is copied to every worker.  Where all copies of that are lost, or Dask gives a piece
-up because several workers died with it, it is shared and run again.
+Arguments travel straight to the worker of each piece of work, and its result straight back: tens of megabytes, which
+the scheduler would unpack and pack again.  What is shared is copied to every worker.  Where a worker dies with what it
+was sent, that is sent and run again.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from functools import partial
@@ -28,6 +28,24 @@ class _Copies:
     value: object
     future: Any
     again: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+
+class _Shared:
+    """Stands for a shared value among the arguments of a piece of work."""
+
+
+@dataclass(frozen=True, eq=False)
+class _Piece:
+    """A piece of work as it travels."""
+
+    work: Callable[..., Any]
+    arguments: Sequence[object]
+
+
+def _done(piece: _Piece, *shared: object) -> Any:
+    """What a piece of work comes to, on its worker."""
+    rest = iter(shared)
+    return piece.work(*[next(rest) if isinstance(a, _Shared) else a for a in piece.arguments])
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,7 +76,9 @@ class DaskEngine:
         raise AssertionError
 
     async def _submitted(self, work: Callable[..., T], arguments: tuple[object, ...]) -> T:
-        future = self.client.submit(work, *[a.future if isinstance(a, _Copies) else a for a in arguments], pure=False)
+        piece = _Piece(work, [_Shared() if isinstance(a, _Copies) else a for a in arguments])
+        sent = await self._sent(piece)
+        future = self.client.submit(_done, sent, *[a.future for a in arguments if isinstance(a, _Copies)], pure=False)
         try:
             result: T = await future
         except asyncio.CancelledError:  # we were told to stop; what Dask has lost raises another one
@@ -67,8 +87,12 @@ class DaskEngine:
         return result
 
     async def _copied(self, value: object) -> Any:
+        return await self._sent(value, broadcast=True)
+
+    async def _sent(self, value: object, **options: object) -> Any:
+        """A value that lies with one of the workers, one after the other, or with all of them."""
         try:
-            return await self.client.scatter(value, broadcast=True, hash=False)
+            return await self.client.scatter(value, hash=False, **options)
         except TimeoutError as nobody:
             raise NotReady("the cluster has no worker") from nobody
 
@@ -102,7 +126,9 @@ async def dask_engine(address: str) -> AsyncIterator[DaskEngine]:
     scheduler = "tcp://" + address.removeprefix(SCHEME)
     try:
         client_of: Any = distributed.Client
-        client = await client_of(scheduler, asynchronous=True, timeout=CONNECT_S, set_as_default=False)
+        client = await client_of(
+            scheduler, asynchronous=True, timeout=CONNECT_S, set_as_default=False, direct_to_workers=True
+        )
     except OSError as failed:
         raise NotReady(f"there is no Dask scheduler at {scheduler}: {failed}") from failed
     async with client:

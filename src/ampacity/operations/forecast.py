@@ -98,6 +98,7 @@ class Run:
         if base is None:
             with self.stages.during("make base"):
                 base = await self.bases.make(block, kept, settled, window)
+            settled, window = self._news_of(settled, window)
         with self.stages.during("forecast"):
             return await self.engine.run(forecast_block, self.shared, block, settled, window, base)
 
@@ -111,6 +112,7 @@ class Run:
         self.models[block.start] = model = KeptModel(elements=len(block), made_at=plan.made_at, fitted_at=plan.made_at)
         with self.stages.during("make base"):
             base = await self.bases.make(block, model, settled, window, state if is_ours else None)
+        settled, window = self._news_of(settled, window)
         with self.stages.during("forecast"):
             forecast = await self.engine.run(forecast_block, self.shared, block, settled, window, base)
         return replace(forecast, refitted=True)
@@ -120,7 +122,18 @@ class Run:
         if self.plan.with_fallback:
             return await self._read(block, RECENT_DAYS)
         with self.stages.during("read"):
-            return await self.reader.since(block, self.plan.day_start - QUARTERS_PER_DAY)
+            return await self.reader.since(block, self._news_from)
+
+    def _news_of(self, settled: Settled, window: Window) -> tuple[Settled, Window]:
+        """The same of what was read for more than that; where it is computed elsewhere, little has to travel."""
+        skip = self._news_from - window.first
+        if self.plan.with_fallback or skip <= 0:
+            return settled, window
+        return settled.since(skip), Window(window.first + skip, window.count - skip)
+
+    @property
+    def _news_from(self) -> int:
+        return self.plan.day_start - QUARTERS_PER_DAY
 
     async def _read(self, block: range, days: int) -> tuple[Settled, Window]:
         days = self.plan.cycle.history_days if self.plan.with_fallback else days
