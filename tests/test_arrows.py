@@ -14,6 +14,7 @@ SOURCE = Path(ampacity.__file__).parent
 MAY_KNOW = {
     "errors": set(),
     "timegrid": {"errors"},
+    "figures": set(),
     "network": {"errors", "timegrid"},
     "forecasting": {"errors", "timegrid", "network"},
     "allocation": {"errors", "timegrid", "network"},
@@ -23,11 +24,13 @@ MAY_KNOW = {
     "console_ports": {"errors", "timegrid", "network", "people", "peers", "ports"},
     "identity": {"errors", "console_ports"},
     "operations": {
-        "errors", "timegrid", "network", "forecasting", "allocation", "peers", "people", "ports", "console_ports",
+        "errors", "timegrid", "figures", "network", "forecasting", "allocation", "peers", "people", "ports",
+        "console_ports",
     },
     "intake": {"errors", "timegrid", "network", "forecasting", "ports"},
     "store": {
-        "errors", "timegrid", "network", "forecasting", "allocation", "peers", "people", "ports", "console_ports",
+        "errors", "timegrid", "figures", "network", "forecasting", "allocation", "peers", "people", "ports",
+        "console_ports",
     },
     "cluster": {"errors", "ports"},
     "weather": {"errors", "timegrid", "network", "forecasting", "ports"},
@@ -39,8 +42,7 @@ MAY_KNOW = {
     },
     "app": {
         "errors", "timegrid", "network", "forecasting", "allocation", "peers", "ports", "operations", "intake", "store",
-        "weather", "simulation", "oscp", "console", "people", "console_ports", "identity",
-        "cluster",
+        "weather", "simulation", "oscp", "console", "people", "console_ports", "identity", "cluster", "figures",
     },
     "__main__": {"app"},
     "__init__": set(),
@@ -57,7 +59,7 @@ ONLY_IN = {
     "rich": ("app",),
 }
 
-PURE = ("errors", "timegrid", "network", "forecasting", "allocation", "peers", "people")
+PURE = ("errors", "timegrid", "figures", "network", "forecasting", "allocation", "peers", "people")
 IMPURE_MODULES = {"asyncio", "os", "time", "socket", "subprocess", "threading", "random"}
 
 

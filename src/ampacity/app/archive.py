@@ -8,8 +8,10 @@ from pathlib import Path
 import numpy as np
 
 from ampacity.errors import NotReady
+from ampacity.figures import unpacked
+from ampacity.network import PHASES
 
-_PACKED = {"load_w": "<f4", "headroom_w": "<f4", "capacity_w": "<f4", "bound_by": "<i4", "source": "u1"}
+_PACKED = {"load_w": "<f4", "capacity_w": "<f4", "bound_by": "<i4", "source": "u1"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,7 +33,7 @@ class ParquetArchive:
             raise NotReady("writing Parquet needs the extra: pip install 'ampacity[parquet]'") from missing
         if not rows:
             return
-        columns = {name: [_unpacked(name, row[name]) for row in rows] for name in rows[0].keys()}  # noqa: SIM118  # a record of the database iterates over values
+        columns = {name: [_figures(name, row) for row in rows] for name in rows[0].keys()}  # noqa: SIM118  # a record of the database iterates over values
         target = self.folder / table / f"{part}.parquet"
         target.parent.mkdir(parents=True, exist_ok=True)
         unfinished = target.with_suffix(".part")
@@ -42,6 +44,14 @@ class ParquetArchive:
         unfinished.rename(target)
 
 
-def _unpacked(name: str, value: object) -> object:
-    kind = _PACKED.get(name)
-    return np.frombuffer(value, kind) if kind is not None and isinstance(value, bytes) else value
+def _figures(name: str, row: Mapping[str, object]) -> object:
+    """A column of a row, packed figures as a flat array."""
+    value = row[name]
+    if not isinstance(value, bytes):
+        return value
+    match name, dict(row):
+        case "headroom_w", {"subjects": int(subjects), "steps": int(steps)}:
+            return unpacked(value, (subjects * PHASES, steps)).ravel()
+        case "load_w", {"levels": list(levels), "subjects": int(subjects), "quarters": int(quarters)}:
+            return unpacked(value, (len(levels) * subjects * PHASES, quarters)).ravel()
+    return np.frombuffer(value, _PACKED[name]) if name in _PACKED else value

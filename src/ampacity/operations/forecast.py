@@ -22,7 +22,7 @@ from ampacity.operations.daily_bases import DailyBases
 from ampacity.operations.forecast_plan import Plan, needs_fit
 from ampacity.operations.offer import Offer
 from ampacity.operations.roll_up import Alike, RollUp
-from ampacity.operations.rooms import room_of
+from ampacity.operations.rooms import room_of, round_quantiles
 from ampacity.operations.settled_loads import Reader
 from ampacity.operations.stages import Stages
 from ampacity.ports import CycleStore, Engine, Floats, GridStore, KeptModel
@@ -179,6 +179,7 @@ def forecast_block(plan: Plan, block: range, settled: Settled, window: Window, b
     forecast = predict(
         model, history, plan.weather, window=plan.ahead, designs=plan.designs, daily=base.daily, outline=outline
     )
+    round_quantiles(forecast, plan.forecast)
     band_w = _band(plan, history, plan.limit_of(block)) if plan.with_fallback else None
     return BlockForecast(
         elements=block,

@@ -19,7 +19,7 @@ from ampacity.network import PHASES, Direction
 from ampacity.operations.bases import Bases
 from ampacity.operations.block_forecast import BlockForecast
 from ampacity.operations.forecast_plan import Plan, element_blocks
-from ampacity.operations.rooms import room_of
+from ampacity.operations.rooms import room_of, round_quantiles
 from ampacity.operations.settled_loads import Reader
 from ampacity.ports import Floats, GridStore
 from ampacity.timegrid import QUARTERS_PER_DAY, moment_of
@@ -197,6 +197,7 @@ def _with(plan: Plan, block: BlockForecast, known: dict[int, _Known]) -> BlockFo
         if e in known:
             load_w[:, i], source[i], free[i] = known[e].load_w, known[e].source, known[e].weather_free
     said = replace(forecast, load_w=load_w, source=source, weather_free=free if free.any() else None)
+    round_quantiles(said, plan.forecast)
     fallback_w = {d: room_w.copy() for d, room_w in block.room.fallback_w.items()}
     for d, room_w in fallback_w.items():
         for i, e in enumerate(block.elements):

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ampacity.allocation import headroom, pool_reserve
+from ampacity.figures import coarsest, round_down, round_off, round_up
 from ampacity.forecasting import ForecastSettings, LoadForecast
 from ampacity.network import Direction
 from ampacity.operations.forecast_plan import Plan
@@ -53,11 +54,17 @@ def room_of(plan: Plan, elements: range, forecast: LoadForecast, band_w: tuple[F
         some = slice(first, first + TOGETHER)
         _lay_room(plan, limit_w[some], [forecast.at(level)[some] for level in _levels(plan)], some, headroom_w, pool_w)
     plan.shifts.apply(headroom_w, elements, cycle_steps(plan))
+    for direction, left_w in headroom_w.items():
+        round_down(left_w)
+        np.minimum(pool_w[direction], np.maximum(left_w, 0), out=pool_w[direction])
+        round_down(pool_w[direction])
     fallback_w: dict[Direction, Floats] = {}
     if band_w is not None:
         far = headroom(limit_w, band_w[1], band_w[0], extra_w)
         fallback_w = {Direction.IMPORT: _packed(far.import_w), Direction.EXPORT: _packed(far.export_w)}
         plan.shifts.apply(fallback_w, elements, fallback_steps(plan), cautious=True)
+        for left_w in fallback_w.values():
+            round_down(left_w)
     return Room(
         elements=elements,
         headroom_w=headroom_w,
@@ -65,6 +72,19 @@ def room_of(plan: Plan, elements: range, forecast: LoadForecast, band_w: tuple[F
         median_w=np.nan_to_num(forecast.at(0.5)),
         fallback_w=fallback_w,
     )
+
+
+def round_quantiles(forecast: LoadForecast, settings: ForecastSettings) -> None:
+    """Round quantiles to figures of 16 bits, in place: those that a decision rests on outwards; they do not cross."""
+    lower, _, upper = used_levels(settings)
+    steps = coarsest(forecast.at(lower), forecast.at(upper))
+    for level, load_w in zip(forecast.levels, forecast.load_w, strict=True):
+        if level <= lower:
+            round_down(load_w, steps)
+        elif level >= upper:
+            round_up(load_w, steps)
+        else:
+            round_off(load_w, steps)
 
 
 def _levels(plan: Plan) -> tuple[float, float, float, float]:

@@ -21,6 +21,7 @@ from ampacity.console_ports import (
     SentMessage,
     Status,
 )
+from ampacity.figures import unpacked
 from ampacity.network import PHASES, Direction, ForecastKind
 from ampacity.people import Act
 from ampacity.ports import Floats, Steps
@@ -85,7 +86,7 @@ class PostgresViews:
             KeptForecast(
                 decision_id=r["decision_id"], made_at=r["made_at"], window=Window(r["first_quarter"], r["quarters"]),
                 levels=tuple(r["levels"]),
-                load_w=np.frombuffer(r["load_w"], _FLOAT).reshape(len(r["levels"]), PHASES, r["quarters"]),
+                load_w=_by_level(r["load_w"], len(r["levels"]), r["quarters"]),
                 weather_free=unpacked_quarters(r["weather_free"], r["quarters"]),
             )
             for r in rows
@@ -114,7 +115,7 @@ class PostgresViews:
             (
                 r["made_at"],
                 Window(r["first_quarter"], r["steps"]),
-                np.frombuffer(r["headroom_w"], _FLOAT).reshape(PHASES, r["steps"]),
+                unpacked(r["headroom_w"], (PHASES, r["steps"])),
             )
             for r in rows
         ]
@@ -171,3 +172,10 @@ def _request(row: asyncpg.Record) -> RequestLine:
     values["kind"] = ForecastKind(values["kind"])
     values["wanted_w"] = np.frombuffer(values["wanted_w"], _FLOAT)
     return RequestLine(**values)
+
+
+def _by_level(rows: bytes, levels: int, quarters: int) -> Floats:
+    """Quantiles of one element (levels, 3, quarters) [W], each level's rows packed by themselves."""
+    size = len(rows) // levels
+    each = (rows[first : first + size] for first in range(0, len(rows), size))
+    return np.stack([unpacked(packed, (PHASES, quarters)) for packed in each])

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from ampacity.allocation import RULE, RULE_VERSION
 from ampacity.errors import Conflict
+from ampacity.figures import packed, unpacked
 from ampacity.forecasting import LoadForecast
 from ampacity.network import Direction, ForecastKind
 from ampacity.network.batches import runs
@@ -88,13 +89,14 @@ class PostgresDecision:
         blocks = dict(_row_blocks(elements))
         rows = await self._connection.fetch(sql("headroom_rows"), self.decision_id, name, list(blocks))
         for row in rows:
-            into_w[blocks[row["first_no"]]] = np.frombuffer(row["headroom_w"], _FLOAT).reshape(-1, *into_w.shape[1:])
+            where = blocks[row["first_no"]]
+            into_w[where] = unpacked(row["headroom_w"], into_w[where].shape)
 
     async def read_median(self, elements: Ints, into_w: Floats) -> None:
         first, last = int(elements[0]), int(elements[-1])
         for row in await self._connection.fetch(sql("forecast_rows"), self.decision_id, first, last):
             shape = len(row["levels"]), row["subjects"], *into_w.shape[1:-1], row["quarters"]
-            median_w = np.frombuffer(row["load_w"], _FLOAT).reshape(shape)[row["levels"].index(0.5)]
+            median_w = unpacked(row["load_w"], shape)[row["levels"].index(0.5)]
             there = (elements >= row["first_no"]) & (elements < row["first_no"] + row["subjects"])
             into_w[there] = np.nan_to_num(median_w[elements[there] - row["first_no"]])
 
@@ -252,17 +254,17 @@ async def _packed(figures: int, pack: Callable[..., T], *arguments: object) -> T
 def _forecast_record(decision_id: int, first_no: int, forecast: LoadForecast, levels: Sequence[float]) -> _Record:
     load_w = np.stack([forecast.at(level) for level in levels])
     head = (first_no, load_w.shape[1], forecast.window.first, forecast.window.count)
-    source, packed = forecast.source.astype("u1").tobytes(), _bytes(load_w)
-    hashed = digest((*head, as_reals(levels)), source, packed)
-    return decision_id, *head, list(levels), source, packed, packed_quarters(forecast.weather_free), hashed
+    source, figures = forecast.source.astype("u1").tobytes(), packed(load_w)
+    hashed = digest((*head, as_reals(levels)), source, figures)
+    return decision_id, *head, list(levels), source, figures, packed_quarters(forecast.weather_free), hashed
 
 
 def _headroom_records(decision_id: int, name: str, steps: Steps, headroom_w: Floats, numbers: Ints) -> list[_Record]:
     records: list[_Record] = []
     for first, where in _row_blocks(numbers):
         head = (name, first, where.stop - where.start, steps.first, steps.count, steps.quarters)
-        packed = _bytes(headroom_w[where])
-        records.append((decision_id, *head, packed, digest(head, packed)))
+        figures = packed(headroom_w[where])
+        records.append((decision_id, *head, figures, digest(head, figures)))
     return records
 
 
@@ -271,8 +273,8 @@ def _allocation_records(decision_id: int, table: CapacityTable, numbers: Ints) -
     steps = table.steps
     for first, where in _row_blocks(numbers):
         head = (table.kind.value, first, where.stop - where.start, steps.first, steps.count, steps.quarters)
-        packed, bound_by = _bytes(table.capacity_w[where]), table.bound_by[where].astype(_INT).tobytes()
-        records.append((decision_id, *head, packed, bound_by, digest(head, packed, bound_by)))
+        capacity_w, bound_by = _bytes(table.capacity_w[where]), table.bound_by[where].astype(_INT).tobytes()
+        records.append((decision_id, *head, capacity_w, bound_by, digest(head, capacity_w, bound_by)))
     return records
 
 

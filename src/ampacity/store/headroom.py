@@ -10,6 +10,7 @@ from typing import TypeAlias
 import asyncpg
 import numpy as np
 
+from ampacity.figures import unpacked
 from ampacity.network import PHASES
 from ampacity.ports import Floats, Ints
 from ampacity.store.numbers import as_runs, rows_taken
@@ -17,7 +18,6 @@ from ampacity.store.pool import Reader
 from ampacity.store.sql import sql
 from ampacity.timegrid import Window
 
-_FLOAT = np.dtype("<f4")
 LARGEST_MIB = 512.0  # of all that is kept; beyond that goes what was not asked for the longest
 
 _Key: TypeAlias = tuple[str, bytes]
@@ -45,7 +45,7 @@ def _laid(rows: Sequence[asyncpg.Record], elements: Ints | None) -> "_Kept":
     headroom_w = np.full((len(numbers), PHASES, window.count), np.nan, np.float32)
     for row in rows:
         into, taken = rows_taken(numbers, row["first_no"], row["subjects"])
-        headroom_w[into] = np.frombuffer(row["headroom_w"], _FLOAT).reshape(-1, PHASES, window.count)[taken]
+        headroom_w[into] = unpacked(row["headroom_w"], (row["subjects"], PHASES, window.count))[taken]
     return _Kept(decision_id=rows[0]["decision_id"], window=window, headroom_w=headroom_w)
 
 

@@ -7,6 +7,7 @@ from typing import Any
 import asyncpg
 import numpy as np
 
+from ampacity.figures import unpacked
 from ampacity.forecasting import LoadForecast
 from ampacity.forecasting.quality import FIGURES, LEAD_CLASSES, ForecastScore
 from ampacity.ports import Floats
@@ -39,7 +40,7 @@ class QualityStore:
                     LoadForecast(
                         window=Window(row["first_quarter"], row["quarters"]),
                         levels=tuple(round(level, 6) for level in row["levels"]),
-                        load_w=np.frombuffer(row["load_w"], _FLOAT).reshape(shape),
+                        load_w=unpacked(row["load_w"], shape),
                         source=np.frombuffer(row["source"], np.int8).reshape(-1, 3),
                         weather_free=unpacked_quarters(row["weather_free"], row["quarters"]),
                     ),

@@ -7,6 +7,7 @@ import asyncpg
 import numpy as np
 
 from ampacity.errors import NotFound
+from ampacity.figures import unpacked
 from ampacity.network import PHASES, Direction, ForecastKind, Network
 from ampacity.ports import (
     AnswerCounts,
@@ -75,7 +76,7 @@ class PostgresRecords:
         rows = await self._pool.fetch(sql("headroom_of_decision"), decision_id, name)
         if not rows:
             return None
-        blocks = [np.frombuffer(r["headroom_w"], _FLOAT).reshape(r["subjects"], PHASES, r["steps"]) for r in rows]
+        blocks = [unpacked(r["headroom_w"], (r["subjects"], PHASES, r["steps"])) for r in rows]
         return _steps(rows[0]), np.concatenate(blocks)
 
     async def headroom_base(self, decisions_up_to: int, made_before: datetime) -> int | None:
@@ -85,9 +86,9 @@ class PostgresRecords:
     async def median(self, decision_id: int, quarters: int) -> Floats:
         blocks = []
         for row in await self._pool.fetch(sql("forecast_of_decision"), decision_id):
-            load_w = np.frombuffer(row["load_w"], _FLOAT)
             shape = (len(row["levels"]), row["subjects"], PHASES, row["quarters"])
-            blocks.append(np.nan_to_num(load_w.reshape(shape)[row["levels"].index(0.5)])[:, :, :quarters])
+            load_w = unpacked(row["load_w"], shape)[row["levels"].index(0.5)]
+            blocks.append(np.nan_to_num(load_w)[:, :, :quarters])
         return np.concatenate(blocks) if blocks else np.zeros((0, PHASES, quarters), _FLOAT)
 
     async def away(self, decision_id: int, quarters: int) -> AwayGroups | None:

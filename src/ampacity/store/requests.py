@@ -8,6 +8,7 @@ import asyncpg
 import numpy as np
 
 from ampacity.errors import Conflict, NotFound
+from ampacity.figures import unpacked
 from ampacity.network import PHASES, Direction, ForecastKind
 from ampacity.ports import (
     AskedConsent,
@@ -192,7 +193,7 @@ class PostgresGate:
         rows = await self._connection.fetch(sql("newest_fallback_headroom"), made_before, f"fallback_{direction.value}")
         if not rows:
             return None
-        blocks = [np.frombuffer(r["headroom_w"], _FLOAT).reshape(r["subjects"], PHASES, r["steps"]) for r in rows]
+        blocks = [unpacked(r["headroom_w"], (r["subjects"], PHASES, r["steps"])) for r in rows]
         row = rows[0]
         steps = Steps(first=row["first_quarter"], count=row["steps"], quarters=row["step_quarters"])
         return steps, np.concatenate(blocks)

@@ -72,8 +72,9 @@ select first_no, subjects, source from forecast_block where decision_id = $1 ord
 select f.decision_id, d.made_at, f.first_quarter, f.quarters, f.levels,
     (
         select string_agg(
-            substring(
-                f.load_w from (level * f.subjects + $1::int - f.first_no) * 3 * f.quarters * 4 + 1 for 3 * f.quarters * 4
+            rows_of_figures(
+                f.load_w, cardinality(f.levels) * f.subjects * 3, f.quarters,
+                (level * f.subjects + $1::int - f.first_no) * 3, 3
             ), ''::bytea order by level
         )
         from generate_series(0, cardinality(f.levels) - 1) as level
@@ -108,7 +109,7 @@ order by c.seq;
 -- name: element_headroom
 -- One element's headroom in the decisions made in [$3, $4], oldest first.
 select d.made_at, h.first_quarter, h.steps,
-    substring(h.headroom_w from ($2::int - h.first_no) * 3 * h.steps * 4 + 1 for 3 * h.steps * 4) as headroom_w
+    rows_of_figures(h.headroom_w, h.subjects * 3, h.steps, ($2::int - h.first_no) * 3, 3) as headroom_w
 from decision d
 join decision_chain c using (decision_id)
 cross join lateral (
