@@ -111,6 +111,15 @@ async def test_models_learnt_on_a_cluster_are_those_of_this_process_to_the_bit(p
         assert await learnt(days, engine=engine) == await learnt(days)
 
 
+async def test_workers_that_died_just_now_are_done_without(engine):
+    pids = await engine.client.run(os.getpid)
+    os.kill(next(iter(pids.values())), signal.SIGKILL)
+
+    found = await asyncio.gather(*(engine.run(divmod, n, 3) for n in range(8)))
+
+    assert found == [divmod(n, 3) for n in range(8)]
+
+
 async def test_what_the_work_itself_raises_comes_back(engine):
     with pytest.raises(ZeroDivisionError):
         await engine.run(divmod, 1, 0)

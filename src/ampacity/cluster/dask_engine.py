@@ -16,6 +16,7 @@ from ampacity.errors import NotReady, Unreachable
 
 SCHEME = "dask://"
 ATTEMPTS = 5
+AGAIN_S = 0.2
 CONNECT_S = 10
 AHEAD = 1  # pieces beyond one for each thread, so that no worker waits for its next one
 T = TypeVar("T")
@@ -91,10 +92,16 @@ class DaskEngine:
 
     async def _sent(self, value: object, **options: object) -> Any:
         """A value that lies with one of the workers, one after the other, or with all of them."""
-        try:
-            return await self.client.scatter(value, hash=False, **options)
-        except TimeoutError as nobody:
-            raise NotReady("the cluster has no worker") from nobody
+        for attempt in range(ATTEMPTS):
+            try:
+                return await self.client.scatter(value, hash=False, **options)
+            except TimeoutError as nobody:
+                raise NotReady("the cluster has no worker") from nobody
+            except OSError as failed:  # a worker that died, which the scheduler has not noticed yet
+                if attempt + 1 == ATTEMPTS:
+                    raise Unreachable(f"workers of the cluster cannot be reached: {failed}") from failed
+                await asyncio.sleep(AGAIN_S)
+        raise AssertionError
 
     async def _share_again(self, arguments: tuple[object, ...]) -> None:
         for shared in (a for a in arguments if isinstance(a, _Copies)):
