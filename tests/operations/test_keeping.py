@@ -59,7 +59,10 @@ async def test_what_is_dropped_is_kept_in_files_to_the_value(pool, given, tmp_pa
     await take_in(given, grid=ports.grid, now=AT)
     for at in (LAST_WEEK, AT):
         await run_cycle(at, ports=ports, forecast=ForecastSettings(), cycle=CycleSettings())
-    stored = {b.kind.value: b for b in await PostgresRecords(pool).stored(1)}
+    records = PostgresRecords(pool)
+    stored = {b.kind.value: b for b in await records.stored(1)}
+    _, room_w = await records.headroom(1, "import")
+    median_w = await records.median(1, CycleSettings().horizon)
 
     done = await prune(
         pool, decisions=AT, messages=AT, series=START + timedelta(days=27),
@@ -72,6 +75,11 @@ async def test_what_is_dropped_is_kept_in_files_to_the_value(pool, given, tmp_pa
         block = stored[row["kind"]]
         np.testing.assert_array_equal(row["capacity_w"], block.capacity_w.ravel())
         np.testing.assert_array_equal(row["bound_by"], block.bound_by.ravel())
+    rooms, forecasts = pd.read_parquet(tmp_path / "headroom_block"), pd.read_parquet(tmp_path / "forecast_block")
+    np.testing.assert_array_equal(rooms.set_index("direction").loc["import", "headroom_w"], room_w.ravel())
+    levels = len(forecasts["levels"][0])
+    kept_w = forecasts["load_w"][0].reshape(levels, *median_w.shape)
+    np.testing.assert_array_equal(np.nan_to_num(kept_w[levels // 2]), median_w)
     loads = pd.read_parquet(tmp_path / "load_block").sort_values("first_quarter")
     january = np.concatenate([np.reshape(v, (3, 3, 96)) for v in loads["load_w"]], axis=2)
     np.testing.assert_array_equal(january, given.measurements.load_w[:, :, : 27 * 96])
