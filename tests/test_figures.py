@@ -9,6 +9,7 @@ from hypothesis.extra import numpy as arrays
 from ampacity.figures import LARGEST, coarsest, packed, round_down, round_off, round_up, unpacked
 from ampacity.network import PHASES, Direction
 from ampacity.store.pool import Pool
+from ampacity.store.records import PostgresRecords
 
 SHAPES = arrays.array_shapes(min_dims=2, max_dims=4, max_side=7)
 any_rows = arrays.arrays(np.float32, SHAPES, elements=st.floats(width=32))
@@ -103,3 +104,28 @@ async def test_a_cycle_writes_16_bits_a_figure(decided_pool: Pool):
     assert all(len(r["load_w"]) == r["rows"] * (1 + 2 * r["quarters"]) for r in forecasts)
     assert {d.value for d in Direction} < {r["direction"] for r in rooms}
     assert all(len(r["headroom_w"]) == r["rows"] * (1 + 2 * r["steps"]) for r in rooms)
+
+
+async def test_people_read_forecasts_and_headroom_as_tables(decided_pool: Pool):
+    records = PostgresRecords(decided_pool)
+    _, room_w = await records.headroom(1, "import")
+    median_w = await records.median(1, room_w.shape[2])
+
+    rooms = await decided_pool.fetch(
+        "select headroom_w from headroom_value where decision_id = 1 and direction = 'import'"
+        " order by element_no, phase, start"
+    )
+    medians = await decided_pool.fetch(
+        "select load_w from forecast_value where decision_id = 1 and level = 0.5 order by element_no, phase, start"
+    )
+
+    np.testing.assert_array_equal(np.array([r["headroom_w"] for r in rooms]), room_w.ravel())
+    np.testing.assert_array_equal(np.nan_to_num([r["load_w"] for r in medians]), median_w.ravel())
+
+
+async def test_a_figure_of_32_bits_is_read_as_well(pool: Pool):
+    figures = packed(np.array([[np.pi, 1e-6], [2.5e8, -3.25]], np.float32))
+
+    read = [await pool.fetchval("select figure_at($1, 2, 2, 1, $2)", figures, place) for place in (0, 1)]
+
+    assert read == [2.5e8, -3.25]

@@ -17,3 +17,36 @@ return case
 end;
 comment on function rows_of_figures is
     'So many of the rows of packed figures, packed likewise: as float32, or the exponents of two, one signed byte a row, then 16 bits a figure in steps of that power, -32768 where it is not known.';
+
+-- For people and tools: one figure of a row, and all of them as tables.
+create function figure_at(figures bytea, in_all int, columns int, line int, place int) returns real
+language sql immutable strict parallel safe
+return case
+    when octet_length(figures) = in_all * columns * 4 then float32_at(figures, line * columns + place)
+    else (
+        select case when steps = -32768 then 'NaN'::real else (steps * power(2.0::double precision, exponent))::real end
+        from (
+            select (get_byte(figures, line) + 128) % 256 - 128 as exponent,
+                (get_byte(figures, byte_no) + 256 * get_byte(figures, byte_no + 1) + 32768) % 65536 - 32768 as steps
+            from (select in_all + (line * columns + place) * 2 as byte_no) as place_of
+        ) as parts
+    )
+end;
+
+create view forecast_value as
+select b.decision_id, b.first_no + s as element_no, p + 1 as phase, l.level,
+    to_timestamp((b.first_quarter + q) * 900.0) as start,
+    figure_at(
+        b.load_w, cardinality(b.levels) * b.subjects * 3, b.quarters, ((l.place - 1)::int * b.subjects + s) * 3 + p, q
+    ) as load_w
+from forecast_block b, unnest(b.levels) with ordinality as l (level, place),
+    generate_series(0, b.subjects - 1) as s, generate_series(0, 2) as p, generate_series(0, b.quarters - 1) as q;
+comment on view forecast_value is 'quantiles of the non-controllable load that a decision rests on [W], a row for each quarter';
+
+create view headroom_value as
+select b.decision_id, b.direction, b.first_no + s as element_no, p + 1 as phase,
+    to_timestamp((b.first_quarter + q * b.step_quarters) * 900.0) as start, b.step_quarters,
+    figure_at(b.headroom_w, b.subjects * 3, b.steps, s * 3 + p, q) as headroom_w
+from headroom_block b,
+    generate_series(0, b.subjects - 1) as s, generate_series(0, 2) as p, generate_series(0, b.steps - 1) as q;
+comment on view headroom_value is 'headroom, and what of it is kept back for requests (pool_), of a decision [W], a row for each step';
