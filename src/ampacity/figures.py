@@ -108,9 +108,10 @@ def _put_on_steps(values_w: Floats32, whole: Callable[..., Floats], exponents: E
 
 
 def _rows(values_w: Floats32) -> Floats32:
-    """The same memory as rows (R, C); raises where it would be a copy."""
-    rows = values_w.view()
-    rows.shape = prod(values_w.shape[:-1]), values_w.shape[-1]
+    """The same memory as rows (R, C)."""
+    rows = values_w.reshape(prod(values_w.shape[:-1]), values_w.shape[-1])
+    if values_w.size and not np.may_share_memory(rows, values_w):
+        raise ValueError(f"figures of shape {values_w.shape} do not lie in one piece of memory, they cannot be rounded")
     return rows
 
 
