@@ -143,7 +143,8 @@ async def _ended(process: Process) -> None:
     assert process.stdin is not None
     process.stdin.close()
     try:
-        await asyncio.wait_for(process.wait(), _TO_END_S)
+        async with asyncio.timeout(_TO_END_S):
+            await process.wait()
     except TimeoutError:
         process.kill()
         await process.wait()

@@ -10,6 +10,7 @@ from typing import Any, TypeAlias
 
 from litestar import Router
 
+from ampacity.app.beside import set_or_after
 from ampacity.app.clock import wall_clock
 from ampacity.errors import AmpacityError
 from ampacity.operations.desk import Desk
@@ -163,10 +164,7 @@ async def look_for_ever(peering: Peering, *, what: Sequence[Look] | None = None,
             took_s = time.monotonic() - begun
             # what comes meanwhile goes together
             await asyncio.sleep(max(_LOOK_AT_MOST_EVERY_S - took_s, min(rest * took_s, _LOOK_EVERY_S)))
-            try:
-                await asyncio.wait_for(peering.woken.wait(), _LOOK_EVERY_S)
-            except TimeoutError:
-                continue
+            await set_or_after(peering.woken, _LOOK_EVERY_S)
     finally:
         for task in tasks:
             task.cancel()

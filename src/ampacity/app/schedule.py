@@ -9,6 +9,7 @@ from datetime import datetime
 
 import msgspec
 
+from ampacity.app.beside import set_or_after
 from ampacity.app.clock import DataClock, sleep_until
 from ampacity.app.memory import give_back
 from ampacity.app.session import Store
@@ -123,10 +124,7 @@ class Schedule:
             if decided:
                 await asyncio.sleep(_gathering_s(time.monotonic() - begun))
                 continue
-            try:
-                await asyncio.wait_for(self.asked.wait(), _TRY_AGAIN_S)
-            except TimeoutError:
-                continue
+            await set_or_after(self.asked, _TRY_AGAIN_S)
 
     async def run_following(self) -> None:
         """Note now and then what has become of decided requests; it holds up no decision."""
