@@ -1,11 +1,14 @@
 """`ampacity bench refit`: every model learns in a night, a share of them anew; then all of them anew."""
 
+import pytest
+
 from ampacity.app.bench_refit import bench_refit
 from ampacity.app.scratch_database import scratch_database
 from ampacity.app.settings import Settings
 from ampacity.simulation.dso import DsoPlan
 
 
+@pytest.mark.slow
 async def test_a_night_fits_a_share_anew_and_the_other_run_everything(dsn):
     told = []
 

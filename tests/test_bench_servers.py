@@ -19,6 +19,7 @@ async def run(dsn):
         return await bench_servers.bench_servers(scratch, PLAN, Settings(), lambda *_: None)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(len(os.sched_getaffinity(0)) < SEVERAL, reason="there is one processor only")
 async def test_one_server_and_two_fit_every_model_once(dsn, monkeypatch):
     monkeypatch.setattr(bench_servers, "RUNS", 1)

@@ -19,6 +19,7 @@ async def run(dsn, **what):
         return await bench_workers.bench_workers(scratch, PLAN, Settings(), lambda *_: None, **what)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(len(os.sched_getaffinity(0)) < SEVERAL, reason="there is one processor only")
 @pytest.mark.parametrize("models", [False, True], ids=["forecasts", "models"])
 async def test_one_worker_and_two_do_the_work_for_every_element(dsn, monkeypatch, capsys, models):
