@@ -1,5 +1,6 @@
 """What is deployed is checked as far as a tool can: formats, hardening, and that nothing has drifted from the code."""
 
+import os
 import re
 import shutil
 import subprocess
@@ -25,7 +26,7 @@ def run(*command: str) -> subprocess.CompletedProcess[str]:
 
 
 def tool(name: str) -> str:
-    path = shutil.which(name)
+    path = shutil.which(name, path=os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")]))
     if path is None:
         pytest.skip(f"{name} is not on this machine")
     return path
