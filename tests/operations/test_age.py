@@ -1,7 +1,9 @@
 """Nothing slows with the age of the database."""
 
 import asyncio
-from datetime import timedelta
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import datetime, timedelta
 
 import pytest
 
@@ -53,27 +55,31 @@ insert into outbound_forecast (decision_id, kind, provider_no, group_no, created
 """
 
 
-async def cycle(own: Pool, dsn: str, at) -> None:
-    """In sessions of its own: what they did is counted when they end, which this waits for."""
+@asynccontextmanager
+async def sessions(own: Pool, dsn: str) -> AsyncIterator[Pool]:
+    """Sessions that are gone afterwards: what one did is counted at its end, if it was not before."""
     pool = await connect(f"{dsn}{'&' if '?' in dsn else '?'}application_name={NAME}", max_size=4)
-    ports = CyclePorts(
-        grid=PostgresGrid(pool), cycles=PostgresCycles(pool), requests=PostgresRequests(pool), peers=PeerStore(pool),
-        usage=UsageStore(pool),
-    )  # fmt: skip
-    await run_cycle(at, ports=ports, forecast=ForecastSettings(), cycle=CycleSettings())
-    await pool.execute(
-        "update outbound_forecast set sent_at = now()"
-        " where sent_at is null and superseded_at is null and dead_at is null"
-    )
+    yield pool
     await pool.close()
     there = "select exists (select from pg_stat_activity where application_name = $1)"
-    while True:  # what is in a database has no event
-        if not await own.fetchval(there, NAME):
-            return
+    while await own.fetchval(there, NAME):  # noqa: ASYNC110  # what is in a database has no event
         await asyncio.sleep(0.05)
 
 
-async def nobody_tidies_up(pool) -> None:
+async def cycle(own: Pool, dsn: str, at: datetime) -> None:
+    async with sessions(own, dsn) as pool:
+        ports = CyclePorts(
+            grid=PostgresGrid(pool), cycles=PostgresCycles(pool), requests=PostgresRequests(pool),
+            peers=PeerStore(pool), usage=UsageStore(pool),
+        )  # fmt: skip
+        await run_cycle(at, ports=ports, forecast=ForecastSettings(), cycle=CycleSettings())
+        await pool.execute(
+            "update outbound_forecast set sent_at = now()"
+            " where sent_at is null and superseded_at is null and dead_at is null"
+        )
+
+
+async def nobody_tidies_up(pool: Pool) -> None:
     """No autovacuum while pages are counted: those that it looks at count as well."""
     for row in await pool.fetch(
         "select oid::regclass::text as name from pg_class where relkind = 'r' and relnamespace = 'public'::regnamespace"
@@ -81,7 +87,7 @@ async def nobody_tidies_up(pool) -> None:
         await pool.execute(f"alter table {row['name']} set (autovacuum_enabled = false)")
 
 
-async def touched(pool) -> tuple[int, int]:
+async def touched(pool: Pool) -> tuple[int, int]:
     """Pages of 8 KiB that were looked at so far, and rows that were read by a scan of a whole table."""
     await pool.execute("select pg_stat_clear_snapshot()")
     pages = await pool.fetchval("select blks_hit + blks_read from pg_stat_database where datname = current_database()")
@@ -89,13 +95,14 @@ async def touched(pool) -> tuple[int, int]:
     return pages, rows
 
 
-async def work_of_a_cycle(pool, dsn: str, decisions: int) -> tuple[int, int]:
+async def work_of_a_cycle(pool: Pool, dsn: str, decisions: int) -> tuple[int, int]:
     """Pages and scanned rows of a usual cycle on a database that holds so many decisions."""
     await pool.execute("truncate cycle, decision, forecast_model restart identity cascade")
     await cycle(pool, dsn, AT - (decisions + 1) * QUARTER)
-    async with pool.acquire() as connection, connection.transaction():
-        await connection.execute(COPIES.format(n=decisions))
-    await pool.execute("vacuum analyze")
+    async with sessions(pool, dsn) as own:
+        async with own.acquire() as connection, connection.transaction():
+            await connection.execute(COPIES.format(n=decisions))
+        await own.execute("vacuum analyze")
     await cycle(pool, dsn, AT)
     before = await touched(pool)
     await cycle(pool, dsn, AT + QUARTER)
