@@ -19,6 +19,7 @@ from ampacity.app.peering import Look, answers, build_peering, look_for_ever, me
 from ampacity.app.schedule import Schedule, log_cycle
 from ampacity.app.secret import with_secret_key
 from ampacity.app.session import Store
+from ampacity.app.urgency import be_less_urgent
 from ampacity.app.weather_intake import WeatherRounds
 from ampacity.errors import AmpacityError
 from ampacity.store.pool import connect
@@ -27,7 +28,7 @@ _CONNECTIONS = 10
 _LOOKS_REST = 4.0  # times as long as a look for messages took: they are not urgent, and many may wait for their time
 _LAST_WORDS_S = 2.0  # then a calculation that is under way is left
 _LESS_URGENT = {  # nice: who listens has a peer that waits
-    Part.CYCLES: 7, Part.DECISIONS: 3, Part.ANSWERS: 1, Part.SENDING: 3,
+    Part.CYCLES: 7, Part.DECISIONS: 2, Part.ANSWERS: 1, Part.SENDING: 5,
 }  # fmt: skip
 
 
@@ -68,7 +69,7 @@ async def _work(order: Order, due: asyncio.Event) -> None:
     pool = await connect(order.dsn, max_size=_CONNECTIONS)
     async with AsyncExitStack() as stack:
         stack.push_async_callback(pool.close)
-        os.nice(_LESS_URGENT[order.part])
+        be_less_urgent(_LESS_URGENT[order.part])
         match order.part:
             case Part.CYCLES:
                 keep_freed()
