@@ -1,5 +1,6 @@
 """The grid at a glance, and what is behind each of its numbers."""
 
+import asyncio
 from dataclasses import fields, replace
 from datetime import timedelta
 
@@ -52,6 +53,21 @@ async def test_it_is_the_same_made_piece_by_piece(decided_pool, situation, monke
     assert {"state", "least_w", "least_quarter", "now_w", "past_w", "ahead_w"} <= set(arrays)
     for name in arrays:
         np.testing.assert_array_equal(getattr(pieces, name), getattr(situation, name), err_msg=name)
+
+
+async def test_it_is_made_at_leisure_until_somebody_waits(decided_pool, situation, monkeypatch):
+    monkeypatch.setattr(lookout_module, "ELEMENTS_AT_ONCE", 1)
+    monkeypatch.setattr(lookout_module, "_REST", 1e6)
+    lookout = Lookout(PostgresViews(decided_pool), PostgresGrid(decided_pool), 0.95, patience_s=0.0)
+    making = asyncio.create_task(lookout.keep_ready(AT))
+
+    done, _ = await asyncio.wait({making}, timeout=1.0)
+    async with asyncio.timeout(30):
+        seen = await lookout.situation(AT)
+        await making
+
+    assert not done
+    np.testing.assert_array_equal(seen.least_w, situation.least_w)
 
 
 async def test_without_elements_there_is_nothing_to_show(pool):

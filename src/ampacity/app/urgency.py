@@ -10,9 +10,9 @@ AUTOGROUP = Path("/proc/self/autogroup")
 def be_less_urgent(nice: int, autogroup: Path = AUTOGROUP) -> None:
     """Step back by so much (`nice`), behind processes of other sessions too.
 
-    Where Linux gives each session its share of the processors (`kernel.sched_autogroup_enabled`; proc_pid_autogroup(5)),
-    the niceness of a process counts within its session alone, and that of the session among all.  So a process that
-    leads a session of its own lowers both.  Elsewhere there is no such file, or it says nothing.
+    Where Linux gives each session a share of the processors (`kernel.sched_autogroup_enabled`; sched(7)), the
+    niceness of a process counts within its session alone, and that of the session among all.  So a process that leads
+    a session of its own lowers both.  Elsewhere there is no such file, or it says nothing.
     """
     os.nice(nice)
     if os.getsid(0) == os.getpid():

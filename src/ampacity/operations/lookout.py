@@ -3,6 +3,8 @@
 import asyncio
 import math
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from datetime import datetime
 
 import numpy as np
@@ -15,9 +17,10 @@ from ampacity.people import effective_limit_w
 from ampacity.ports import GridStore
 from ampacity.timegrid import QUARTERS_PER_DAY, Window, quarter_at
 
-ELEMENTS_AT_ONCE = 8192
+ELEMENTS_AT_ONCE = 2048
 LATELY_S = 600.0
 BEHIND_S = 10.0
+_REST = 3.0  # times as long as a piece took, while nobody waits: right after a cycle others have more to do
 
 
 def _slot(situation: Situation) -> datetime | None:
@@ -28,7 +31,7 @@ class Lookout:
     """Keeps the newest situation; it is made anew when something was decided, the grid changed or a quarter passed.
 
     Who looks meanwhile waits for at most `patience_s` and then sees the one before, where there is one;
-    without a patience they wait.
+    without a patience they wait.  Where nobody waits it is made at leisure.
     """
 
     def __init__(self, views: Views, grid: GridStore, power_factor: float, patience_s: float | None = None) -> None:
@@ -41,6 +44,8 @@ class Lookout:
         self._network: tuple[object, Network] | None = None
         self._one = asyncio.Lock()
         self._renewing: asyncio.Task[Situation] | None = None
+        self._waiting = 0
+        self._in_a_hurry = asyncio.Event()  # somebody waits
         self._looked_at = -math.inf
         self._behind_at = -math.inf
 
@@ -51,7 +56,7 @@ class Lookout:
         if kept is None or self._patience_s is None or quarter_at(now) - quarter_at(kept.at) > 1:
             return await self.renewed(now)
         if self._renewing is None or self._renewing.done():
-            self._renewing = asyncio.create_task(self.renewed(now))
+            self._renewing = asyncio.create_task(self.renewed(now))  # in a hurry to its end: they will look again
         done, _ = await asyncio.wait({self._renewing}, timeout=self._patience_s)
         if done:
             return self._renewing.result()
@@ -67,10 +72,25 @@ class Lookout:
         newest, kept = await self._views.newest(now), self._kept
         is_new = kept is None or (None if newest is None else newest.slot) != _slot(kept)
         if is_new or time.monotonic() - self._looked_at < LATELY_S:
-            await self.renewed(now)
+            await self._newest(now)
 
     async def renewed(self, now: datetime) -> Situation:
-        """How the grid stands."""
+        """How the grid stands, for somebody who waits."""
+        with self._hurrying():
+            return await self._newest(now)
+
+    @contextmanager
+    def _hurrying(self) -> Iterator[None]:
+        self._waiting += 1
+        self._in_a_hurry.set()
+        try:
+            yield
+        finally:
+            self._waiting -= 1
+            if self._waiting == 0:
+                self._in_a_hurry.clear()
+
+    async def _newest(self, now: datetime) -> Situation:
         async with self._one:
             newest = await self._views.newest(now)
             revision = await self._views.grid_revision()
@@ -79,6 +99,12 @@ class Lookout:
                 self._kept = await self._make(now, newest, revision)
                 self._key = key
             return self._kept
+
+    async def _rest(self, seconds: float) -> None:
+        """A while, or until somebody waits."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._in_a_hurry.wait()
 
     async def _make(self, now: datetime, newest: Newest | None, revision: object) -> Situation:
         if self._network is None or self._network[0] != revision:
@@ -97,6 +123,7 @@ class Lookout:
         past = Window(ahead.first - QUARTERS_PER_DAY, QUARTERS_PER_DAY)
         parts = []
         for first in range(0, max(elements, 1), ELEMENTS_AT_ONCE):
+            begun = time.monotonic()
             some = range(first, min(first + ELEMENTS_AT_ONCE, elements))
             rooms = [await self._views.headroom(d, some, now) for d in DIRECTIONS] if newest else [None, None]
             load_w = await self._grid.loads("element", some, past, now)
@@ -104,6 +131,8 @@ class Lookout:
             parts.append(
                 await asyncio.to_thread(figures_of, rooms, limit_w[first : some.stop], own_w, ahead, load_w, past)
             )
+            if some.stop < elements:
+                await self._rest(_REST * (time.monotonic() - begun))
         tightest, (now_w, now_quarter, past_w) = await asyncio.to_thread(joined, parts)
         made = Situation(
             newest=newest, at=now, network=network, limit_w=limit_w, changes=changes,
