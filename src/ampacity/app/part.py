@@ -77,6 +77,7 @@ async def _work(order: Order, due: asyncio.Event) -> None:
                 work = _cycles(order, Store(pool, engine))
             case Part.DECISIONS:
                 schedule = _schedule(order, Store(pool), due)
+                await schedule.prepare_decisions()
                 work = [schedule.run_decisions(), schedule.run_following()]
             case Part.ANSWERS:
                 work = [_sending(order, Store(pool), due, [answers])]

@@ -21,6 +21,7 @@ from ampacity.operations.entitled import KeptEntitlements
 from ampacity.operations.kept_trees import KeptTrees
 from ampacity.operations.learn import learn
 from ampacity.operations.prepare_bases import prepare_bases
+from ampacity.operations.prepare_decisions import prepare_decisions
 from ampacity.operations.score_forecasts import score_forecasts
 from ampacity.ports import CycleRecord
 from ampacity.timegrid import QUARTER, floor_quarter
@@ -105,6 +106,17 @@ class Schedule:
             except Exception:  # noqa: BLE001
                 # A supervisor: the models stay as they are until the next cycle.
                 _LOG.exception("learning failed")
+
+    async def prepare_decisions(self) -> None:
+        """Read beforehand what decisions rest on; where that fails they read it themselves."""
+        try:
+            await prepare_decisions(
+                self.clock(), grid=self.store.grid, requests=self.store.requests, entitled=self.entitled,
+                trees=self.trees,
+            )  # fmt: skip
+        except Exception:  # noqa: BLE001
+            # A supervisor: a server starts nevertheless.
+            _LOG.exception("decisions on requests were not prepared")
 
     async def run_decisions(self) -> None:
         """Decide on requests: when somebody asks here, and now and then for those who asked another server.
