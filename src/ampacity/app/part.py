@@ -24,7 +24,9 @@ from ampacity.app.weather_intake import WeatherRounds
 from ampacity.errors import AmpacityError
 from ampacity.store.pool import connect
 
-_CONNECTIONS = 10
+_CONNECTIONS = {  # each is a process of the database, which knows nothing of urgency: who can wait has few at work
+    Part.CYCLES: 10, Part.DECISIONS: 5, Part.ANSWERS: 4, Part.SENDING: 3,
+}  # fmt: skip
 _LOOKS_REST = 4.0  # times as long as a look for messages took: they are not urgent, and many may wait for their time
 _LAST_WORDS_S = 2.0  # then a calculation that is under way is left
 _LESS_URGENT = {  # nice: who listens has a peer that waits
@@ -66,7 +68,7 @@ def _say(word: str) -> None:
 
 
 async def _work(order: Order, due: asyncio.Event) -> None:
-    pool = await connect(order.dsn, max_size=_CONNECTIONS)
+    pool = await connect(order.dsn, max_size=_CONNECTIONS[order.part])
     async with AsyncExitStack() as stack:
         stack.push_async_callback(pool.close)
         be_less_urgent(_LESS_URGENT[order.part])
