@@ -29,12 +29,12 @@ from ampacity.store.decisions import PostgresDecision, join_capacities, open_dec
 from ampacity.store.headroom import KeptRooms, read_headroom
 from ampacity.store.kept_tables import KeptTables
 from ampacity.store.laid_outcomes import lay_outcomes, newly_held
+from ampacity.store.ledger import ledger_rows
 from ampacity.store.pool import Connection, Pool
 from ampacity.store.sql import sql
 from ampacity.timegrid import Window, quarter_at
 
 _FLOAT = np.dtype("<f4")
-_LEAST_W = 1e-3  # smaller changes are those of floats
 _EVENT_COLUMNS = ["request_no", "step", "at", "decision_id", "reason", "detail"]
 _OUTCOME_COLUMNS = [
     "request_no", "is_return", "decision_id", "group_no", "kind", "first_quarter", "quarters", "held_w",
@@ -251,14 +251,13 @@ class PostgresRequestDecision(PostgresDecision):
     async def reserve(
         self, direction: Direction, quarters: Ints, room_w: Floats, given_w: Floats, at: datetime, elements: Ints
     ) -> None:
-        element, step = np.nonzero(np.logical_or.reduce([np.abs(given_w[:, p]) > _LEAST_W for p in range(PHASES)]))
-        if element.size == 0:
+        rows = ledger_rows(elements, quarters, room_w, given_w)
+        if rows.element.size == 0:
             return
-        figures = [values_w[element, phase, step].tolist() for values_w in (room_w, given_w) for phase in range(PHASES)]
         try:
             await self._connection.execute(
-                sql("reserve_capacity"), at, direction.value, elements[element].tolist(), quarters[step].tolist(),
-                *figures,
+                sql("reserve_capacity"), at, direction.value, rows.element.tolist(), rows.hour.tolist(),
+                rows.room_w.ravel().tolist(), rows.given_w.ravel().tolist(),
             )  # fmt: skip
         except asyncpg.CheckViolationError as exceeded:
             raise Conflict("grants would exceed headroom: it was given to others meanwhile") from exceeded

@@ -225,11 +225,12 @@ where e.step in ('granted', 'partly', 'refused', 'returned')
 order by r.group_no, e.event_no desc;
 
 -- name: reserve_capacity
--- Add what a decision gives and takes to the ledger of the headroom that holds at $1: three phases of each element's
--- quarter.  What room there was is told when something is given for the first time.
-insert into capacity_ledger as l (base_decision_id, direction, element_no, quarter, room_w, given_w)
-select base.decision_id, $2, n.element_no, n.quarter, array[n.room_1_w, n.room_2_w, n.room_3_w],
-    array[n.given_1_w, n.given_2_w, n.given_3_w]
+-- Add what a decision gives and takes to the ledger of the headroom that holds at $1: three phases of the four quarters
+-- of each element's hour.  What room there was is told when something is given for the first time; until then it is NaN.
+insert into capacity_ledger as l (base_decision_id, direction, element_no, hour, room_w, given_w)
+select base.decision_id, $2, n.element_no, n.hour,
+    array_replace(($5::double precision[])[12 * n.place - 11:12 * n.place], 'NaN', null),
+    ($6::double precision[])[12 * n.place - 11:12 * n.place]
 from (
     select d.decision_id
     from decision d
@@ -238,18 +239,23 @@ from (
     order by c.seq desc
     limit 1
 ) as base,
-    unnest(
-        $3::int[], $4::int[], $5::double precision[], $6::double precision[], $7::double precision[],
-        $8::double precision[], $9::double precision[], $10::double precision[]
-    ) as n (element_no, quarter, room_1_w, room_2_w, room_3_w, given_1_w, given_2_w, given_3_w)
-order by n.element_no, n.quarter
-on conflict (base_decision_id, direction, element_no, quarter) do update
+    unnest($3::int[], $4::int[]) with ordinality as n (element_no, hour, place)
+order by n.element_no, n.hour
+on conflict (base_decision_id, direction, element_no, hour) do update
 set given_w = array[
-        l.given_w[1] + excluded.given_w[1], l.given_w[2] + excluded.given_w[2], l.given_w[3] + excluded.given_w[3]
+        l.given_w[1] + excluded.given_w[1], l.given_w[2] + excluded.given_w[2], l.given_w[3] + excluded.given_w[3],
+        l.given_w[4] + excluded.given_w[4], l.given_w[5] + excluded.given_w[5], l.given_w[6] + excluded.given_w[6],
+        l.given_w[7] + excluded.given_w[7], l.given_w[8] + excluded.given_w[8], l.given_w[9] + excluded.given_w[9],
+        l.given_w[10] + excluded.given_w[10], l.given_w[11] + excluded.given_w[11],
+        l.given_w[12] + excluded.given_w[12]
     ],
     room_w = array[
         coalesce(l.room_w[1], excluded.room_w[1]), coalesce(l.room_w[2], excluded.room_w[2]),
-        coalesce(l.room_w[3], excluded.room_w[3])
+        coalesce(l.room_w[3], excluded.room_w[3]), coalesce(l.room_w[4], excluded.room_w[4]),
+        coalesce(l.room_w[5], excluded.room_w[5]), coalesce(l.room_w[6], excluded.room_w[6]),
+        coalesce(l.room_w[7], excluded.room_w[7]), coalesce(l.room_w[8], excluded.room_w[8]),
+        coalesce(l.room_w[9], excluded.room_w[9]), coalesce(l.room_w[10], excluded.room_w[10]),
+        coalesce(l.room_w[11], excluded.room_w[11]), coalesce(l.room_w[12], excluded.room_w[12])
     ];
 
 -- name: clear_ledger
