@@ -169,6 +169,12 @@ def test_the_unit_is_one_that_systemd_understands_and_calls_safe(tmp_path):
     assert rated.returncode == 0, rated.stdout[-500:]
 
 
+def test_the_unit_lets_processes_step_back():
+    """The last word on a system call counts, and `setpriority` is one of @resources."""
+    filters = [line for line in (DEPLOY / "ampacity.service").read_text().splitlines() if "SystemCallFilter=" in line]
+    assert filters.index("SystemCallFilter=setpriority") > filters.index("SystemCallFilter=~@privileged @resources")
+
+
 @pytest.mark.parametrize("name", ["Dockerfile", "compose.yaml", "ampacity.service", "ampacity.example.toml"])
 def test_the_readme_names_what_is_there(name):
     assert name in (DEPLOY / "README.md").read_text()
