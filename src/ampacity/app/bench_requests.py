@@ -32,7 +32,7 @@ from ampacity.oscp.routes import PATH
 from ampacity.oscp.settings import OscpSettings
 from ampacity.oscp.tokens import TokenVault
 from ampacity.simulation.dso import DsoPlan
-from ampacity.store.intake_bench import AnsweredRequest, answered_requests, give_bench_token
+from ampacity.store.intake_bench import AnsweredRequest, answered_requests, give_bench_token, settle
 from ampacity.store.pool import Pool, connect
 from ampacity.store.postgres import PostgresGrid
 from ampacity.timegrid import QUARTER
@@ -78,6 +78,7 @@ async def bench_requests(
             await new_readings(ports.grid, at)
         with sink() as peer:
             await deliver(pool, peer.port)
+            await settle(pool)
             return await _loaded(dsn, pool, at + QUARTER, settings, per_s=per_s, seconds=seconds)
     finally:
         await pool.close()

@@ -45,6 +45,12 @@ async def give_bench_token(pool: Pool, provider_no: int, token_hash: bytes) -> N
     await pool.execute(sql("give_bench_token"), provider_no, token_hash)
 
 
+async def settle(pool: Pool) -> None:
+    """Do what a database at work has done long since: vacuum what was filled in at once, and write it out."""
+    await pool.execute("vacuum (analyze)")
+    await pool.execute("checkpoint")
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AnsweredRequest:
     """When a request was durable, when its decision was begun, and when its answer had been sent."""
