@@ -59,14 +59,16 @@ async def test_it_is_made_at_leisure_until_somebody_waits(decided_pool, situatio
     monkeypatch.setattr(lookout_module, "ELEMENTS_AT_ONCE", 1)
     monkeypatch.setattr(lookout_module, "_REST", 1e6)
     lookout = Lookout(PostgresViews(decided_pool), PostgresGrid(decided_pool), 0.95, patience_s=0.0)
+    begun = asyncio.get_running_loop().time()
     making = asyncio.create_task(lookout.keep_ready(AT))
 
-    done, _ = await asyncio.wait({making}, timeout=1.0)
+    done, _ = await asyncio.wait({making}, timeout=2.0)
     async with asyncio.timeout(30):
         seen = await lookout.situation(AT)
-        await making
+        worked_s = await making
 
     assert not done
+    assert worked_s < asyncio.get_running_loop().time() - begun - 0.05  # its rest is no work
     np.testing.assert_array_equal(seen.least_w, situation.least_w)
 
 

@@ -46,6 +46,7 @@ class Lookout:
         self._renewing: asyncio.Task[Situation] | None = None
         self._waiting = 0
         self._in_a_hurry = asyncio.Event()  # somebody waits
+        self._rested_s = 0.0  # in all
         self._looked_at = -math.inf
         self._behind_at = -math.inf
 
@@ -67,12 +68,17 @@ class Lookout:
         """Whether somebody who looked in the last seconds may have seen what was before."""
         return time.monotonic() - self._behind_at < BEHIND_S
 
-    async def keep_ready(self, now: datetime) -> None:
-        """Renew where a cycle was decided, and for whatever else changed where somebody looked lately."""
+    async def keep_ready(self, now: datetime) -> float:
+        """Renew where a cycle was decided, and for whatever else changed where somebody looked lately.
+
+        Gives the seconds that this took, without the rests between.
+        """
+        begun, rested_s = time.monotonic(), self._rested_s
         newest, kept = await self._views.newest(now), self._kept
         is_new = kept is None or (None if newest is None else newest.slot) != _slot(kept)
         if is_new or time.monotonic() - self._looked_at < LATELY_S:
             await self._newest(now)
+        return time.monotonic() - begun - (self._rested_s - rested_s)
 
     async def renewed(self, now: datetime) -> Situation:
         """How the grid stands, for somebody who waits."""
@@ -102,9 +108,11 @@ class Lookout:
 
     async def _rest(self, seconds: float) -> None:
         """A while, or until somebody waits."""
+        begun = time.monotonic()
         with suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 await self._in_a_hurry.wait()
+        self._rested_s += time.monotonic() - begun
 
     async def _make(self, now: datetime, newest: Newest | None, revision: object) -> Situation:
         if self._network is None or self._network[0] != revision:

@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -39,9 +38,8 @@ class Watch:
             try:
                 await self._lookout.keep_ready(self._clock())
                 async for _ in self._changes.subscribe(1):  # in quiet times too: a quarter hour may have passed
-                    begun = time.monotonic()
-                    await self._lookout.keep_ready(self._clock())
-                    await asyncio.sleep(max(LEAST_REST_S, REST * (time.monotonic() - begun)))
+                    worked_s = await self._lookout.keep_ready(self._clock())
+                    await asyncio.sleep(max(LEAST_REST_S, REST * worked_s))
             except Exception as lost:  # noqa: BLE001  # whatever it is, pages are made without it, and it is tried again
                 _LOG.warning("the overview is not kept ready: %s; again in %.0f s", type(lost).__name__, _AGAIN_S)
             await asyncio.sleep(_AGAIN_S)
