@@ -64,4 +64,4 @@ class Provider:
             signed = jwt.encode({"alg": "RS256", "kid": "1"}, claims, self.signs_with or self.key)
             return Response({"access_token": "a", "token_type": "Bearer", "id_token": signed})
 
-        return Litestar([about, keys, authorize, token], openapi_config=None)
+        return Litestar([about, keys, authorize, token], openapi_config=None, logging_config=None)

@@ -42,21 +42,6 @@ async def crowd(pool, given):
     return bench
 
 
-async def ask(bench: Bench, provider: int, count: int, seed: int) -> None:
-    """A provider that asks for one or the other of its groups, more or less, again and again."""
-    rng = np.random.default_rng([seed, provider])
-    for i in range(count):
-        start, quarters = int(rng.integers(0, QUARTERS)), int(rng.integers(1, 9))
-        wanted = np.full(quarters, float(rng.integers(0, 11_000)), "<f4").tobytes()
-        await bench.pool.execute(
-            "insert into capacity_request (provider_no, group_no, kind, request_id, content_hash, received_at,"
-            " first_quarter, quarters, wanted_w) values ($1, $2, 'CONSUMPTION', $3, '', $4, $5, $6, $7)",
-            provider, 2 * provider + int(rng.integers(2)), f"{provider}-{i}", AT, quarter_at(AT) + start, quarters,
-            wanted,
-        )  # fmt: skip
-        await asyncio.sleep(float(rng.random()) * 0.02)
-
-
 class Deciders:
     """Two processes, one of which is killed now and then and started again."""
 
@@ -64,6 +49,7 @@ class Deciders:
         self._dsn = dsn
         self._running: list[asyncio.subprocess.Process] = []
         self.killed = 0
+        self._kill = asyncio.Condition()
 
     async def start(self) -> None:
         process = await asyncio.create_subprocess_exec(
@@ -78,13 +64,36 @@ class Deciders:
         process = self._running.pop(0)
         process.send_signal(signal.SIGKILL)
         await process.wait()
-        self.killed += 1
+        async with self._kill:
+            self.killed += 1
+            self._kill.notify_all()
         await self.start()
+
+    async def were_killed(self, times: int) -> None:
+        """Wait until they were, so many times in all."""
+        async with self._kill:
+            await self._kill.wait_for(lambda: self.killed >= times)
 
     async def stop(self) -> None:
         for process in self._running:
             process.send_signal(signal.SIGKILL)
             await process.wait()
+
+
+async def ask(bench: Bench, provider: int, count: int, seed: int, deciders: Deciders, kills: int) -> None:
+    """A provider that asks for one or the other of its groups, more or less, again and again, between so many kills."""
+    rng = np.random.default_rng([seed, provider])
+    for i in range(count):
+        await deciders.were_killed((i + 1) * kills // count)
+        start, quarters = int(rng.integers(0, QUARTERS)), int(rng.integers(1, 9))
+        wanted = np.full(quarters, float(rng.integers(0, 11_000)), "<f4").tobytes()
+        await bench.pool.execute(
+            "insert into capacity_request (provider_no, group_no, kind, request_id, content_hash, received_at,"
+            " first_quarter, quarters, wanted_w) values ($1, $2, 'CONSUMPTION', $3, '', $4, $5, $6, $7)",
+            provider, 2 * provider + int(rng.integers(2)), f"{provider}-{i}", AT, quarter_at(AT) + start, quarters,
+            wanted,
+        )  # fmt: skip
+        await asyncio.sleep(float(rng.random()) * 0.02)
 
 
 async def _until_all_decided(bench: Bench, deciders: Deciders, asking: asyncio.Future, count: int, seed: int) -> None:
@@ -96,13 +105,13 @@ async def _until_all_decided(bench: Bench, deciders: Deciders, asking: asyncio.F
             await deciders.kill_one()
 
 
-async def run_crowd(bench: Bench, dsn: str, each: int, seed: int = 1) -> int:
-    """Let every provider ask so many times; gives how often a decider was killed."""
+async def run_crowd(bench: Bench, dsn: str, each: int, kills: int, seed: int = 1) -> int:
+    """Let every provider ask so many times, while a decider is killed at least so often; gives how often one was."""
     deciders = Deciders(dsn)
     for _ in range(2):
         await deciders.start()
     try:
-        asking = asyncio.gather(*(ask(bench, p, each, seed) for p in range(PROVIDERS)))
+        asking = asyncio.gather(*(ask(bench, p, each, seed, deciders, kills) for p in range(PROVIDERS)))
         await _until_all_decided(bench, deciders, asking, PROVIDERS * each, seed)
         await asking
     finally:
@@ -140,15 +149,15 @@ async def assert_never_too_much(bench: Bench) -> None:
 
 
 async def test_killed_deciders_lose_and_double_nothing(crowd, dsn):
-    killed = await run_crowd(crowd, dsn, each=10)
+    killed = await run_crowd(crowd, dsn, each=10, kills=2)
 
-    assert killed >= 1
+    assert killed >= 2
     await assert_all_is_well(crowd, PROVIDERS * 10)
 
 
 @pytest.mark.slow
 async def test_five_thousand_requests_survive_killed_deciders(crowd, dsn):
-    killed = await run_crowd(crowd, dsn, each=250)
+    killed = await run_crowd(crowd, dsn, each=250, kills=5)
 
     assert killed >= 5
     await assert_all_is_well(crowd, PROVIDERS * 250)

@@ -157,7 +157,9 @@ async def serving(app, port: int, *, head_timeout_s: float = 10.0) -> AsyncItera
 
 
 def application(peering: Peering) -> ASGIApp:
-    return with_short_ways(Litestar([peering.router], state=State({"oscp": peering.endpoint})), peering.endpoint)
+    return with_short_ways(
+        Litestar([peering.router], state=State({"oscp": peering.endpoint}), logging_config=None), peering.endpoint
+    )
 
 
 @asynccontextmanager
