@@ -60,6 +60,7 @@ class Servers:
     ports: list[int] = field(default_factory=lambda: [free_port(), free_port()])
     running: dict[int, asyncio.subprocess.Process] = field(default_factory=dict)
     killed: int = 0
+    _kill: asyncio.Condition = field(default_factory=asyncio.Condition)
 
     def now(self):
         return AT + timedelta(seconds=60 + asyncio.get_running_loop().time() - self.begun)
@@ -96,20 +97,28 @@ class Servers:
             await self.is_up(port)
             await asyncio.sleep(2 * pause_s * float(rng.random()))
             await self.kill(port)
-            self.killed += 1
+            async with self._kill:
+                self.killed += 1
+                self._kill.notify_all()
             await self.start(port)
+
+    async def were_killed(self, times: int) -> None:
+        """Wait until they were, so many times in all."""
+        async with self._kill:
+            await self._kill.wait_for(lambda: self.killed >= times)
 
     async def stop(self) -> None:
         for port in list(self.running):
             await self.kill(port)
 
 
-async def ask(servers: Servers, provider: int, count: int, seed: int, statuses: list[int]) -> None:
-    """A provider that asks one server or the other, and again with the same id where nobody answers."""
+async def ask(servers: Servers, provider: int, count: int, seed: int, statuses: list[int], kills: int) -> None:
+    """A provider that asks one server or the other between so many kills, and with the same id where nobody answers."""
     rng = np.random.default_rng([seed, provider])
     asked: set[tuple[int, ...]] = set()
     async with httpx.AsyncClient(trust_env=False, timeout=10.0) as http:
         for i in range(count):
+            await servers.were_killed((i + 1) * kills // count)
             while (what := tuple(int(rng.integers(n)) for n in (2, QUARTERS, 8, 11_000))) in asked:
                 pass
             asked.add(what)
@@ -135,8 +144,10 @@ async def _until_taken(http, servers: Servers, rng, provider: int, i: int, body:
             return answer.status_code
 
 
-async def run_crowd(bench: Bench, dsn: str, tmp_path: Path, *, each: int, pause_s: float, seed: int = 1) -> dict:
-    """Let every provider ask so many times; gives the counts."""
+async def run_crowd(
+    bench: Bench, dsn: str, tmp_path: Path, *, each: int, kills: int, pause_s: float, seed: int = 1
+) -> dict:
+    """Let every provider ask so many times, while a server is killed at least so often; gives the counts."""
     servers = Servers(dsn, tmp_path / "serve.log", asyncio.get_running_loop().time())
     heard, statuses = Sink(), []
     async with AsyncExitStack() as stack:
@@ -149,7 +160,7 @@ async def run_crowd(bench: Bench, dsn: str, tmp_path: Path, *, each: int, pause_
             await servers.start(own)
         killing = asyncio.create_task(servers.kill_at_random(np.random.default_rng(seed), pause_s))
         try:
-            await asyncio.gather(*(ask(servers, p, each, seed, statuses) for p in range(PROVIDERS)))
+            await asyncio.gather(*(ask(servers, p, each, seed, statuses, kills) for p in range(PROVIDERS)))
         finally:
             killing.cancel()
             await asyncio.gather(killing, return_exceptions=True)
@@ -218,14 +229,15 @@ async def assert_never_too_much(bench: Bench) -> int:
 
 
 async def test_two_killed_servers_lose_and_double_nothing(crowd, dsn, tmp_path):
-    counts = await run_crowd(crowd, dsn, tmp_path, each=5, pause_s=3.0)
+    counts = await run_crowd(crowd, dsn, tmp_path, each=5, kills=1, pause_s=3.0)
 
     assert counts["requests"] == PROVIDERS * 5
+    assert counts["kills"] >= 1
 
 
 @pytest.mark.slow
 async def test_five_thousand_requests_survive_two_killed_servers(crowd, dsn, tmp_path):
-    counts = await run_crowd(crowd, dsn, tmp_path, each=250, pause_s=1.0)
+    counts = await run_crowd(crowd, dsn, tmp_path, each=250, kills=10, pause_s=1.0)
 
     print(counts)  # noqa: T201  # the counts belong into the report
     assert counts["requests"] == 5_000
