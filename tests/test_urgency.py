@@ -1,8 +1,10 @@
 """A process that nobody waits for steps back, among the sessions of the system too."""
 
+import os
 import platform
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -47,6 +49,22 @@ def said(*arguments: str | Path, own_session: bool, before: str = "") -> str:
 def test_a_session_of_its_own_steps_back_among_sessions():
     own = said(own_session=True).split()
     assert (own[0], own[-1]) == ("5", "5")
+
+
+ORDINARY = """
+import ctypes, os, ampacity.app.urgency
+os.setgid(65534)
+os.setuid(65534)
+ctypes.CDLL(None).prctl(4, 1, 0, 0, 0)  # whose own files under /proc stay its own
+"""
+
+
+@pytest.mark.skipif(not AUTOGROUP.exists() or os.getuid() != 0, reason="to become somebody ordinary takes root")
+def test_several_that_are_no_administrators_step_back_at_the_same_time():
+    """Linux lets them tell one session in a tenth of a second."""
+    with ThreadPoolExecutor(5) as pool:
+        told = [each.split() for each in pool.map(lambda _: said(own_session=True, before=ORDINARY), range(5))]
+    assert [(each[0], each[-1]) for each in told] == [("5", "5")] * 5
 
 
 def test_whoever_shares_a_session_with_others_leaves_the_session_as_it_is(tmp_path):

@@ -2,10 +2,12 @@
 
 import logging
 import os
+import time
 from pathlib import Path
 
 _LOG = logging.getLogger(__name__)
 AUTOGROUP = Path("/proc/self/autogroup")
+_AGAIN_S, _TIMES = 0.12, 25  # whoever is no administrator may tell one session in a tenth of a second
 
 
 def be_less_urgent(nice: int, autogroup: Path = AUTOGROUP) -> None:
@@ -18,6 +20,17 @@ def be_less_urgent(nice: int, autogroup: Path = AUTOGROUP) -> None:
     try:
         os.nice(nice)
         if autogroup.exists() and os.getsid(0) == os.getpid():
-            autogroup.write_text(str(nice), encoding="ascii")
+            _tell(autogroup, nice)
     except OSError as forbidden:
         _LOG.warning("process %d is as urgent as any other: it may not step back (%s)", os.getpid(), forbidden.strerror)
+
+
+def _tell(autogroup: Path, nice: int) -> None:
+    for _ in range(_TIMES):
+        try:
+            autogroup.write_bytes(str(nice).encode())
+        except BlockingIOError:  # another session was told just now
+            time.sleep(_AGAIN_S)
+        else:
+            return
+    autogroup.write_bytes(str(nice).encode())
