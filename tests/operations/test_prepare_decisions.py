@@ -1,5 +1,7 @@
 """What decisions rest on is read when a server starts, so that the first who asks does not wait for it."""
 
+import asyncio
+
 import pytest
 
 from ampacity.operations import entitled as entitled_module
@@ -50,6 +52,13 @@ async def test_before_the_first_cycle_there_is_nothing_to_prepare(pool, given):
 
 async def test_what_takes_too_long_is_left_to_who_asks(two_trees):
     assert await prepare(two_trees, patience_s=-1.0) == 0
+    assert await prepare(two_trees) == 2
+
+
+async def test_a_server_starts_though_the_gate_is_closed(two_trees):
+    async with two_trees.on.requests.gate(alone=True), asyncio.timeout(30):
+        assert await prepare(two_trees, patience_s=0.3) == 0
+
     assert await prepare(two_trees) == 2
 
 

@@ -1,7 +1,7 @@
 """What decisions on requests rest on, read before somebody asks, so that the first ones after a start are quick too."""
 
 import asyncio
-import time
+from contextlib import suppress
 from datetime import datetime
 
 import numpy as np
@@ -30,17 +30,17 @@ async def prepare_decisions(
 ) -> int:
     """Read what each tree holds and has room for, and keep it where decisions look for it; gives for how many trees.
 
-    Nothing is decided, and nothing depends on it: whatever changes afterwards is read again by who decides.
+    Nothing is decided, and nothing depends on it: whatever changes afterwards is read again by who decides.  It ends
+    after `patience_s`, though the gate is closed all that time.
     """
-    end = time.monotonic() + patience_s
-    version, network = await grid.version(), await grid.network()
     prepared = 0
-    for root_no in np.unique(network.root[network.element]).tolist():
-        if time.monotonic() > end:
-            break
-        async with requests.gate() as gate:
-            tree = TreeGate(gate=gate, tree=trees.of(network, root_no))
-            prepared += await _prepare(tree, await gate.decided_at(now), version, entitled)
+    with suppress(TimeoutError):
+        async with asyncio.timeout(patience_s):
+            version, network = await grid.version(), await grid.network()
+            for root_no in np.unique(network.root[network.element]).tolist():
+                async with requests.gate() as gate:
+                    tree = TreeGate(gate=gate, tree=trees.of(network, root_no))
+                    prepared += await _prepare(tree, await gate.decided_at(now), version, entitled)
     return prepared
 
 
