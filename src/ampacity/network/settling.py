@@ -34,7 +34,7 @@ class Settled:
 
     def counts(self) -> dict[str, int]:
         """How many values bear each mark."""
-        return {m.name.lower(): int((self.mark == m).sum()) for m in Mark if m is not Mark.NONE}
+        return {m.name.lower(): int(np.count_nonzero(self.mark == m)) for m in Mark if m is not Mark.NONE}
 
 
 def settle(measured_w: Loads, used_w: Loads, limit_w: Loads) -> Settled:
