@@ -20,6 +20,7 @@ from ampacity.operations.take_in import take_in
 from ampacity.simulation.district import DistrictPlan, make_district
 from tests.cluster.workers import engine_of_two_workers
 from tests.operations.test_cycle import ports
+from tests.peers.world import until
 
 PLAN = DistrictPlan(homes=100, cables=12, cables_per_transformer=3, days=21)
 AT = PLAN.window.end_moment
@@ -51,6 +52,15 @@ class Killing:
             self.killed.append(pids[busy])
             os.kill(pids[busy], signal.SIGKILL)
         return await running
+
+
+def pid_after(seconds: float) -> str:
+    """An expression that gives who evaluated it, some time later; workers do not know the tests."""
+    return f"__import__('time').sleep({seconds}) or __import__('os').getpid()"
+
+
+async def no_workers(engine) -> bool:
+    return not await engine.workers()
 
 
 @pytest.fixture
@@ -118,6 +128,39 @@ async def test_workers_that_died_just_now_are_done_without(engine):
     found = await asyncio.gather(*(engine.run(divmod, n, 3) for n in range(8)))
 
     assert found == [divmod(n, 3) for n in range(8)]
+
+
+async def test_each_worker_gets_its_part_of_the_work(engine):
+    await asyncio.sleep(2.5)  # what Dask's client keeps of workers is a few seconds old
+    async with engine.share(None):
+        pass
+
+    pids = await asyncio.gather(*(engine.run(eval, pid_after(0.2)) for _ in range(engine.at_once)))
+
+    assert engine.at_once == 4  # two with each: one at work and the next one
+    assert sorted(map(pids.count, set(pids))) == [2, 2]
+
+
+async def test_work_of_a_worker_that_is_sent_away_is_done_by_another(engine, monkeypatch):
+    monkeypatch.setattr(dask_engine, "LOOK_S", 0.2)
+    under_way = [asyncio.create_task(engine.run(eval, pid_after(3.0))) for _ in range(4)]
+    pids = await engine.client.run(os.getpid)
+    await until(lambda: all(engine._busy[worker] for worker in pids))
+    await asyncio.sleep(1)  # it has been sent
+
+    gone = next(iter(pids))
+    await engine.client.retire_workers([gone])
+
+    assert set(await asyncio.gather(*under_way)) == {pid for worker, pid in pids.items() if worker != gone}
+
+
+async def test_a_cluster_without_workers_is_told(engine, monkeypatch):
+    monkeypatch.setattr(dask_engine, "CONNECT_S", 0.5)
+    await engine.client.retire_workers(list(await engine.client.run(os.getpid)))
+    await until(lambda: no_workers(engine), within_s=20)
+
+    with pytest.raises(NotReady, match="the cluster has no worker"):
+        await engine.run(divmod, 7, 3)
 
 
 async def test_what_the_work_itself_raises_comes_back(engine):

@@ -6,7 +6,7 @@ import signal
 import socket
 import sys
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 from ampacity.app.engine import open_engine
@@ -33,7 +33,8 @@ async def engine_of_two_workers(folder: Path) -> AsyncIterator[DaskEngine]:
                 yield engine
         finally:
             for process in started:
-                os.killpg(process.pid, signal.SIGKILL)
+                with suppress(ProcessLookupError):  # a worker that was sent away
+                    os.killpg(process.pid, signal.SIGKILL)
                 await process.wait()
 
 
