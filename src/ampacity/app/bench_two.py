@@ -11,13 +11,17 @@ SEVERAL = 2
 
 
 class Compared(msgspec.Struct, frozen=True, kw_only=True):
-    """Seconds that one took and that several took: the middle ones of a few runs."""
+    """Seconds that one took and that several took: the middle ones of a few runs.
+
+    Where reading and writing can be told apart, also those of the computing part alone.
+    """
 
     elements: int
     several: int
     one_s: float
     several_s: float
     times: float
+    computing: "Compared | None" = None
 
     @classmethod
     def of(cls, elements: int, one_s: Sequence[float], several_s: Sequence[float]) -> "Compared":

@@ -1,4 +1,8 @@
-"""`ampacity bench workers`: how much sooner two workers of a Dask cluster have made all forecasts, or models."""
+"""`ampacity bench workers`: how much sooner two workers of a Dask cluster have made all forecasts, or models.
+
+One machine bears the workers, the scheduler, the server and its database.  So forecasts are made in two ways: as a
+cycle does, and of what was read before, with nothing to be kept, which shows the part that a cluster takes over.
+"""
 
 import asyncio
 import sys
@@ -22,16 +26,20 @@ from ampacity.app.progress import Show, tell
 from ampacity.app.settings import Settings
 from ampacity.cluster.dask_engine import SCHEME, DaskEngine
 from ampacity.errors import NotReady
+from ampacity.network.settling import Settled
 from ampacity.operations.bases import Bases
-from ampacity.operations.forecast import forecasts
-from ampacity.operations.forecast_plan import make_plan
+from ampacity.operations.daily_bases import DailyBases
+from ampacity.operations.forecast import RECENT_DAYS, forecast_with_base, forecasts
+from ampacity.operations.forecast_plan import Plan, element_blocks, make_plan
 from ampacity.operations.learn import learn
 from ampacity.operations.offer import Offer
+from ampacity.operations.settled_loads import Reader
 from ampacity.operations.stages import Stages
 from ampacity.simulation.dso import DsoPlan
 from ampacity.store.cycle_bench import forget_bases, forget_models
 from ampacity.store.pool import Pool, connect
 from ampacity.store.postgres import PostgresCycles, PostgresGrid
+from ampacity.timegrid import Window
 
 RUNS = 3
 Work: TypeAlias = Callable[[Pool, datetime, Settings, DaskEngine], Awaitable[tuple[int, float]]]
@@ -56,32 +64,37 @@ async def bench_workers(dsn: str, plan: DsoPlan, settings: Settings, show: Show,
     own = processors()
     await prepare_dso(dsn, plan, settings, show)
     at = plan.sampled.window.end_moment + (timedelta(days=1) if models else timedelta(minutes=15))
-    work = _all_models if models else _all_forecasts
-    elements, one_s = await _seconds(dsn, at, settings, own[:1], work)
-    _, several_s = await _seconds(dsn, at, settings, own, work)
-    return Compared.of(elements, one_s, several_s)
+    whole = await _compared(dsn, at, settings, own, _all_models if models else _all_forecasts)
+    if models:
+        return whole
+    tell("the computing part alone")
+    return msgspec.structs.replace(whole, computing=await _compared(dsn, at, settings, own, _computing))
 
 
-async def _seconds(
-    dsn: str, at: datetime, settings: Settings, on: Sequence[int], work: Work
-) -> tuple[int, list[float]]:
-    """How many elements there are, and the seconds of a few runs on some processors."""
+async def _compared(dsn: str, at: datetime, settings: Settings, own: Sequence[int], work: Work) -> Compared:
+    """A few runs by one and by several in turn, so that a machine that grows slower meanwhile does so for both."""
+    seconds: dict[int, list[float]] = {1: [], len(own): []}
+    elements = 0
     pool = await connect(dsn, max_size=6)
     try:
-        async with _cluster(on) as engine:
-            taken = [await work(pool, at, settings, engine) for _ in range(1 + RUNS)][1:]  # one to warm up
+        async with _cluster(own[:1]) as one, _cluster(own) as several:
+            for run in range(1 + RUNS):
+                for engine, taken in zip((one, several), seconds.values(), strict=True):
+                    elements, taken_s = await work(pool, at, settings, engine)
+                    if run > 0:  # the first one warms up
+                        taken.append(taken_s)
     finally:
         await pool.close()
-    tell(f"{len(on)} at work: {', '.join(f'{taken_s:.1f}' for _, taken_s in taken)} s")
-    return taken[0][0], [taken_s for _, taken_s in taken]
+    for workers, taken in seconds.items():
+        tell(f"{workers} at work: {', '.join(f'{taken_s:.1f}' for taken_s in taken)} s")
+    return Compared.of(elements, *seconds.values())
 
 
 async def _all_forecasts(pool: Pool, at: datetime, settings: Settings, engine: DaskEngine) -> tuple[int, float]:
     """Make every base and forecast, as the first cycle of some hours does; they are forgotten."""
     await forget_bases(pool)
     grid, cycles, stages = PostgresGrid(pool), PostgresCycles(pool), Stages()
-    plan = await make_plan(at, grid=grid, cycles=cycles, forecast=settings.forecast.build(), cycle=settings.cycle)
-    plan = replace(plan, with_fallback=False)
+    plan = await _plan(at, settings, grid, cycles)
     offer = Offer(slot=plan.made_at, holder=uuid4(), sharing=cycles.sharing, stages=stages)
     begun, elements = time.perf_counter(), 0
     async for block in forecasts(
@@ -89,6 +102,33 @@ async def _all_forecasts(pool: Pool, at: datetime, settings: Settings, engine: D
     ):
         elements += len(block.elements)
     return elements, time.perf_counter() - begun
+
+
+async def _computing(pool: Pool, at: datetime, settings: Settings, engine: DaskEngine) -> tuple[int, float]:
+    """Make the same of loads and models that were read before; what is made is dropped, not kept."""
+    grid, cycles = PostgresGrid(pool), PostgresCycles(pool)
+    plan = await _plan(at, settings, grid, cycles)
+    reader, models = Reader(plan, grid, has_use=False), await cycles.models(at)
+    blocks = element_blocks(len(plan.network.elements))
+    known = [await reader.start(block, RECENT_DAYS) for block in blocks]
+    states = [await cycles.model(block.start, models[block.start].made_at) for block in blocks]
+    async with engine.share(plan.without_grid()) as shared:
+        covered = (await DailyBases.of(plan, cycles, Bases(), engine, shared)).window
+        at_once = asyncio.Semaphore(engine.at_once)
+
+        async def make(block: range, of: tuple[Settled, Window], state: bytes | None) -> int:
+            async with at_once:
+                *_, made = await engine.run(forecast_with_base, shared, block, *of, state, covered)
+            return len(made.elements)
+
+        begun = time.perf_counter()
+        elements = sum(await asyncio.gather(*map(make, blocks, known, states)))
+        return elements, time.perf_counter() - begun
+
+
+async def _plan(at: datetime, settings: Settings, grid: PostgresGrid, cycles: PostgresCycles) -> Plan:
+    plan = await make_plan(at, grid=grid, cycles=cycles, forecast=settings.forecast.build(), cycle=settings.cycle)
+    return replace(plan, with_fallback=False)
 
 
 async def _all_models(pool: Pool, at: datetime, settings: Settings, engine: DaskEngine) -> tuple[int, float]:

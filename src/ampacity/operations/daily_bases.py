@@ -69,15 +69,15 @@ class DailyBases:
         """The base of a block, if it has been made."""
         return await self._loaded(block, self.stored[block.start]) if self.has(block) else None
 
-    async def make(
-        self, block: range, model: KeptModel, settled: Settled, window: Window, state: bytes | None = None
-    ) -> Base:
+    async def make(self, block: range, model: KeptModel, settled: Settled, window: Window) -> Base:
         """Make the base of a block from the days before, and keep it; another server's, if that was first."""
-        if state is None:
-            state = await self.cycles.model(block.start, model.made_at)
-        assert state is not None
+        state = await self.cycles.model(block.start, model.made_at)
         history = LoadHistory(window=window, load_w=settled.load_w)
         base, packed = await self.engine.run(made_base, self.shared, history, state, self.window)
+        return await self.keep(block, model, base, packed)
+
+    async def keep(self, block: range, model: KeptModel, base: Base, packed: PackedBase) -> Base:
+        """Keep the base of a block that was made just now; another server's, if that was first."""
         self.kept.made += 1
         stored, is_ours = await self.cycles.daily.keep_base(self._key(block), model.made_at, packed)
         if not is_ours:

@@ -18,14 +18,14 @@ from ampacity.forecasting import (
 from ampacity.network.settling import Settled
 from ampacity.operations.bases import Base, Bases
 from ampacity.operations.block_forecast import BlockForecast
-from ampacity.operations.daily_bases import DailyBases
+from ampacity.operations.daily_bases import DailyBases, made_base
 from ampacity.operations.forecast_plan import Plan, needs_fit
 from ampacity.operations.offer import Offer
 from ampacity.operations.roll_up import Alike, RollUp
 from ampacity.operations.rooms import room_of, round_quantiles
 from ampacity.operations.settled_loads import Reader
 from ampacity.operations.stages import Stages
-from ampacity.ports import CycleStore, Engine, Floats, GridStore, KeptModel
+from ampacity.ports import CycleStore, Engine, Floats, GridStore, KeptModel, PackedBase
 from ampacity.timegrid import QUARTERS_PER_DAY, QUARTERS_PER_HOUR, Window
 
 RECENT_DAYS = 31  # what a forecast needs of the past when its model is fitted already
@@ -94,11 +94,10 @@ class Run:
         assert kept is not None
         with self.stages.during("read"):
             base = await self.bases.find(block)
-        settled, window = await (self._read(block, RECENT_DAYS) if base is None else self._read_news(block))
         if base is None:
-            with self.stages.during("make base"):
-                base = await self.bases.make(block, kept, settled, window)
-            settled, window = self._news_of(settled, window)
+            known = await self._read(block, RECENT_DAYS)
+            return await self._based(block, kept, None, *known)
+        settled, window = await self._read_news(block)
         with self.stages.during("forecast"):
             return await self.engine.run(forecast_block, self.shared, block, settled, window, base)
 
@@ -110,30 +109,30 @@ class Run:
         with self.stages.during("keep model"):
             is_ours = await self.cycles.keep_model(block.start, len(block), plan.made_at, plan.made_at, state)
         self.models[block.start] = model = KeptModel(elements=len(block), made_at=plan.made_at, fitted_at=plan.made_at)
-        with self.stages.during("make base"):
-            base = await self.bases.make(block, model, settled, window, state if is_ours else None)
-        settled, window = self._news_of(settled, window)
-        with self.stages.during("forecast"):
-            forecast = await self.engine.run(forecast_block, self.shared, block, settled, window, base)
+        forecast = await self._based(block, model, state if is_ours else None, settled, window)
         return replace(forecast, refitted=True)
+
+    async def _based(
+        self, block: range, model: KeptModel, state: bytes | None, settled: Settled, window: Window
+    ) -> BlockForecast:
+        """The forecast of a block without a base, and its base kept; of another server's base, if that was first."""
+        with self.stages.during("make base"):
+            state = state or await self.cycles.model(block.start, model.made_at)
+            base, packed, forecast = await self.engine.run(
+                forecast_with_base, self.shared, block, settled, window, state, self.bases.window
+            )
+            kept = await self.bases.keep(block, model, base, packed)
+        if kept is base:
+            return forecast
+        with self.stages.during("forecast"):
+            return await self.engine.run(forecast_block, self.shared, block, *news_of(self.plan, settled, window), kept)
 
     async def _read_news(self, block: range) -> tuple[Settled, Window]:
         """What a forecast needs of the past when the base of the day is at hand: of yesterday and today."""
         if self.plan.with_fallback:
             return await self._read(block, RECENT_DAYS)
         with self.stages.during("read"):
-            return await self.reader.since(block, self._news_from)
-
-    def _news_of(self, settled: Settled, window: Window) -> tuple[Settled, Window]:
-        """The same of what was read for more than that; where it is computed elsewhere, little has to travel."""
-        skip = self._news_from - window.first
-        if self.plan.with_fallback or skip <= 0:
-            return settled, window
-        return settled.since(skip), Window(window.first + skip, window.count - skip)
-
-    @property
-    def _news_from(self) -> int:
-        return self.plan.day_start - QUARTERS_PER_DAY
+            return await self.reader.since(block, _news_from(self.plan))
 
     async def _read(self, block: range, days: int) -> tuple[Settled, Window]:
         days = self.plan.cycle.history_days if self.plan.with_fallback else days
@@ -170,6 +169,30 @@ def updated(settled: Settled, window: Window, state: bytes, issued: Designs) -> 
     """Let a block's model learn from the errors of the last days."""
     history = LoadHistory(window=window, load_w=settled.load_w)
     return dump_model(update(load_model(state), history, issued.weather, designs=issued))
+
+
+def forecast_with_base(
+    plan: Plan, block: range, settled: Settled, window: Window, state: bytes, covered: Window
+) -> tuple[Base, PackedBase, BlockForecast]:
+    """The forecast of a block and the base that it rests on, made of its model, in one go.
+
+    So the base does not travel to where it was made.
+    """
+    history = LoadHistory(window=window, load_w=settled.load_w)
+    base, packed = made_base(plan, history, state, covered)
+    return base, packed, forecast_block(plan, block, *news_of(plan, settled, window), base)
+
+
+def news_of(plan: Plan, settled: Settled, window: Window) -> tuple[Settled, Window]:
+    """What a forecast needs of the past beside its base, out of what was read for more than that."""
+    skip = _news_from(plan) - window.first
+    if plan.with_fallback or skip <= 0:
+        return settled, window
+    return settled.since(skip), Window(window.first + skip, window.count - skip)
+
+
+def _news_from(plan: Plan) -> int:
+    return plan.day_start - QUARTERS_PER_DAY
 
 
 def forecast_block(plan: Plan, block: range, settled: Settled, window: Window, base: Base) -> BlockForecast:

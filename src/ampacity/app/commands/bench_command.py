@@ -202,12 +202,12 @@ def _compare(bench_of: Comparing, what: str, elements: int, config: Path | None,
     if as_json:
         print(msgspec.json.encode(result).decode())  # noqa: T201
         return
-    table = Table("", "seconds", title=f"{what}: {result.elements} elements")
-    table.add_row("one", f"{result.one_s:.1f}")
-    table.add_row(f"{result.several}", f"{result.several_s:.1f}")
-    console = plain_console()
-    console.print(table)
-    console.print(f"{result.times:.2f} times as fast")
+    columns = [("seconds", result)] + ([("computing alone", result.computing)] if result.computing else [])
+    table = Table("", *(heading for heading, _ in columns), title=f"{what}: {result.elements} elements")
+    table.add_row("one", *(f"{found.one_s:.1f}" for _, found in columns))
+    table.add_row(f"{result.several}", *(f"{found.several_s:.1f}" for _, found in columns))
+    table.add_row("times as fast", *(f"{found.times:.2f}" for _, found in columns))
+    plain_console().print(table)
 
 
 @bench.command("send")
