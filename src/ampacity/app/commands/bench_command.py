@@ -177,7 +177,7 @@ def _learnt_cells(learnt: Learnt) -> tuple[str, ...]:
 
 
 @bench.command("servers")
-def bench_several_servers(elements: Cables = 3000, config: Config = None, as_json: AsJson = False) -> None:
+def bench_several_servers(elements: Cables = 3700, config: Config = None, as_json: AsJson = False) -> None:
     """All models fitted anew by one server, and by two that share the work, each on a processor of its own."""
     _compare(bench_servers, "models fitted anew", elements, config, as_json)
 
