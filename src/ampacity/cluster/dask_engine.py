@@ -137,6 +137,8 @@ class DaskEngine:
             yield worker
         finally:
             self._busy[worker] -= 1
+            if not self._busy[worker]:
+                del self._busy[worker]  # workers come and go for years
 
     async def _result(self, future: Any, worker: str) -> Any:
         """What a piece of work came to.
