@@ -202,7 +202,7 @@ def _compare(bench_of: Comparing, what: str, elements: int, config: Path | None,
     if as_json:
         print(msgspec.json.encode(result).decode())  # noqa: T201
         return
-    columns = [("seconds", result)] + ([("computing alone", result.computing)] if result.computing else [])
+    columns = [("in all [s]", result)] + ([("computing alone [s]", result.computing)] if result.computing else [])
     table = Table("", *(heading for heading, _ in columns), title=f"{what}: {result.elements} elements")
     table.add_row("one", *(f"{found.one_s:.1f}" for _, found in columns))
     table.add_row(f"{result.several}", *(f"{found.several_s:.1f}" for _, found in columns))
