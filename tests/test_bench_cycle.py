@@ -38,11 +38,18 @@ async def test_a_database_that_is_kept_is_prepared_once_and_gone_on_with(dsn, ca
     assert after.first is None
     assert after.elements == before.elements == 20
     assert after.processor_s > 0
+    assert after.with_fallbacks.total_s > 0
     assert after.database_processor_s is not None
     pool = await connect(address, max_size=1)
-    assert await pool.fetchval("select count(*) from cycle where decision_id is not null") == 9
+    assert (
+        await pool.fetchval(
+            "select count(distinct decision_id) from allocation_block where kind = 'FALLBACK_CONSUMPTION'"
+        )
+        == 3
+    ), "the first one, and the last of each run"
+    assert await pool.fetchval("select count(*) from cycle where decision_id is not null") == 11
     assert await pool.fetchval("select count(*) from headroom_block") == 0
-    assert await pool.fetchval("select count(distinct decision_id) from allocation_block") == 9
+    assert await pool.fetchval("select count(distinct decision_id) from allocation_block") == 11
     await pool.close()
 
 

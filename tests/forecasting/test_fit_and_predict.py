@@ -22,6 +22,7 @@ from ampacity.forecasting import (
     load_model,
     predict,
     update,
+    weekly_extremes,
 )
 from ampacity.timegrid import Window
 
@@ -242,7 +243,7 @@ def test_the_fallback_band_holds_the_coming_week(fitted):
     load_w, _, _ = fitted
     week = Window(FIRST + 35 * 96, 7 * 96)
 
-    low, high = fallback_band(history(load_w, until=35 * 96), SETTINGS, window=week)
+    low, high = fallback_band(weekly_extremes(history(load_w, until=35 * 96), SETTINGS), SETTINGS, window=week)
 
     came = load_w[:, :, 35 * 96 : DAYS * 96].reshape(4, 3, -1, 4)
     assert high.shape == (4, 3, 168)
@@ -253,7 +254,8 @@ def test_the_fallback_band_holds_the_coming_week(fitted):
 def test_the_fallback_band_spans_the_limit_where_nothing_is_known():
     nothing = LoadHistory(window=Window(FIRST, 96), load_w=np.full((1, 3, 96), np.nan, np.float32))
 
-    low, high = fallback_band(nothing, SETTINGS, window=Window(FIRST + 96, 96), limit_w=np.array([[1e4, 1e4, 0]]))
+    extremes, limit_w = weekly_extremes(nothing, SETTINGS), np.array([[1e4, 1e4, 0]])
+    low, high = fallback_band(extremes, SETTINGS, window=Window(FIRST + 96, 96), limit_w=limit_w)
 
     assert (high[0, :2] >= 1e4).all()
     assert (low[0, :2] <= -1e4).all()

@@ -146,7 +146,7 @@ async def test_a_base_and_the_model_that_made_it_belong_together_whatever_anothe
     block = range(len(plan.network.elements))
     week = Window(quarter_at(AT) - 7 * 96, 7 * 96)
     settled, _ = await Reader(plan, grid, has_use=False).start(block, 7)
-    of_a_week = fitted(plan, block, settled, week, None)
+    of_a_week = fitted(plan, block, settled, week, None).state
 
     assert not await cycles.keep_model(0, len(block), AT, AT, of_a_week)
 

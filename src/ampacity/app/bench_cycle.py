@@ -4,7 +4,9 @@ import asyncio
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
+
+from msgspec import structs
 
 from ampacity.app.bench_apart import apart
 from ampacity.app.bench_kept import last_slot
@@ -45,8 +47,8 @@ class Sent:
 
 
 @dataclass(frozen=True, kw_only=True)
-class FirstCycle:
-    """The first cycle of all, which decides fallbacks too, and fits every model where none is copied."""
+class Taken:
+    """What one cycle took, and what its process took at most until then."""
 
     total_s: float
     peak_mib: float
@@ -65,7 +67,8 @@ class CycleBench:
     database_processor_s: float | None  # of PostgreSQL; none where it runs elsewhere
     log_mib: float  # that PostgreSQL wrote to its log
     peak_mib: float
-    first: FirstCycle | None  # none where the database was kept from an earlier run
+    with_fallbacks: Taken  # a cycle that decides fallbacks too, as one does every day
+    first: Taken | None  # which decides fallbacks, and fits models where none are copied; none in a kept database
     restarted_s: float  # the first cycle of a new process, nothing kept in memory yet
     bases_s: float  # beside the cycles, five times a day: the daily forecasts that the next hours rest on
     sent: Sent | None = None
@@ -101,11 +104,15 @@ class _Cycle:
     database_processor_s: float | None
     log_mib: float
 
+    @property
+    def taken(self) -> Taken:
+        return Taken(total_s=round(self.total_s, 3), peak_mib=round(self.peak_mib, 1))
+
 
 def _outcome(
-    first: _Cycle | None, usual: list[_Cycle], bases_s: float, sent: Sent | None, delivered: int
+    first: _Cycle | None, cycles: list[_Cycle], bases_s: float, sent: Sent | None, delivered: int
 ) -> CycleBench:
-    restarted, *others = usual
+    restarted, *others, with_fallbacks = cycles
     middle = sorted(others, key=lambda c: c.total_s)[len(others) // 2]
     if sent is not None and delivered != sent.first_messages + sent.usual_messages:
         raise NotReady(f"{sent.first_messages + sent.usual_messages} messages were sent, {delivered} arrived")
@@ -118,8 +125,9 @@ def _outcome(
         processor_s=middle.processor_s,
         database_processor_s=middle.database_processor_s,
         log_mib=middle.log_mib,
-        peak_mib=round(usual[-1].peak_mib, 1),
-        first=None if first is None else FirstCycle(total_s=round(first.total_s, 3), peak_mib=round(first.peak_mib, 1)),
+        peak_mib=round(others[-1].peak_mib, 1),
+        with_fallbacks=with_fallbacks.taken,
+        first=None if first is None else first.taken,
         restarted_s=round(restarted.total_s, 3),
         bases_s=round(bases_s, 3),
         sent=sent,
@@ -138,7 +146,10 @@ async def _first(dsn: str, at: datetime, settings: Settings, address: str) -> _C
 async def _usual(
     dsn: str, at: datetime, settings: Settings, sink_port: int | None, address: str
 ) -> tuple[list[_Cycle], Sent | None, float]:
-    """The cycles after the first one, each with the newest quarter's measurements; bases are made between them."""
+    """The cycles after the first one, each with the newest quarter's measurements; bases are made between them.
+
+    The last one decides fallbacks too.
+    """
     async with open_engine(address) as engine:
         return await _usual_cycles(dsn, at, settings, sink_port, engine)
 
@@ -152,19 +163,26 @@ async def _usual_cycles(
         cycles: list[_Cycle] = []
         first_sent, first_s = await deliver(pool, sink_port)
         usual_sent = usual_s = bases_s = 0.0
+        daily = structs.replace(
+            settings, cycle=structs.replace(settings.cycle, fallback_every_h=QUARTER / timedelta(hours=1))
+        )
         for k in range(1, 2 + USUAL_CYCLES):
             await new_readings(ports.grid, at + (k - 1) * QUARTER)
             cycles.append(await measure(at + k * QUARTER, ports, settings, pool))
             bases_s += await _prepare_bases(at + k * QUARTER, ports, settings)
             count, seconds = await deliver(pool, sink_port)
             usual_sent, usual_s = usual_sent + count, usual_s + seconds
+        usual_s /= len(cycles)
+        last = at + (2 + USUAL_CYCLES) * QUARTER
+        await new_readings(ports.grid, last - QUARTER)
+        cycles.append(await measure(last, ports, daily, pool))
         if sink_port is None:
             return cycles, None, bases_s
         sent = Sent(
             first_messages=first_sent,
             first_per_s=round(first_sent / max(first_s, 1e-9), 1),
             usual_messages=int(usual_sent),
-            usual_s=round(usual_s / len(cycles), 2),
+            usual_s=round(usual_s, 2),
         )
         return cycles, sent, bases_s
     finally:

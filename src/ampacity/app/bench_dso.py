@@ -9,7 +9,7 @@ from datetime import datetime
 
 from ampacity.app.progress import Show
 from ampacity.app.settings import Settings
-from ampacity.operations.forecast import RECENT_DAYS, fitted
+from ampacity.operations.forecast import RECENT_DAYS, Learnt, fitted
 from ampacity.operations.forecast_plan import Plan, element_blocks, make_plan
 from ampacity.operations.settled_loads import Reader
 from ampacity.simulation.district import district_weather
@@ -53,7 +53,7 @@ async def prepare_dso(
             await copy_loads(pool, SAMPLE, first, recent)
             show("loads", min(first + SAMPLE, len(network.elements)), len(network.elements))
         await _fit(pool, fitted_at or plan.sampled.window.end_moment, settings, show)
-        await pool.execute("vacuum analyze load_block, element_version, contract, forecast_model")
+        await pool.execute("vacuum analyze load_block, element_version, contract, forecast_model, load_extremes")
     finally:
         await pool.close()
 
@@ -66,13 +66,15 @@ async def _fit(pool: Pool, at: datetime, settings: Settings, show: Show) -> None
     sampled = [b for b in blocks if b.start < SAMPLE]
     for block in {*sampled, blocks[-1]}:
         if block in sampled or len(block) < len(blocks[0]):
-            await cycles.keep_model(block.start, len(block), at, at, await _fitted(made, block, grid))
+            found = await _fitted(made, block, grid)
+            await cycles.keep_model(block.start, len(block), at, at, found.state)
+            await cycles.extremes.keep(block.start, len(block), at, found.extremes)
     for i, block in enumerate(blocks):
         if block not in sampled and len(block) == len(blocks[0]):
             await copy_models(pool, sampled[i % len(sampled)].start, block.start)
         show("models", block.stop, len(made.network.elements))
 
 
-async def _fitted(plan: Plan, block: range, grid: PostgresGrid) -> bytes:
+async def _fitted(plan: Plan, block: range, grid: PostgresGrid) -> Learnt:
     settled, window = await Reader(plan, grid, has_use=False).start(block, plan.cycle.history_days)
     return await asyncio.to_thread(fitted, plan, block, settled, window, None)

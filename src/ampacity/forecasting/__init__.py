@@ -3,7 +3,13 @@
 from ampacity.forecasting.codec import dump_model, load_model
 from ampacity.forecasting.daily_codec import dump_daily, load_daily
 from ampacity.forecasting.designs import Designs
-from ampacity.forecasting.fallback import fallback_band
+from ampacity.forecasting.fallback import (
+    WeeklyExtremes,
+    dump_extremes,
+    fallback_band,
+    load_extremes,
+    weekly_extremes,
+)
 from ampacity.forecasting.fitting import fit
 from ampacity.forecasting.learning import update
 from ampacity.forecasting.model import ForecastModel
@@ -29,16 +35,20 @@ __all__ = [
     "Outline",
     "Weather",
     "WeatherRows",
+    "WeeklyExtremes",
     "days_of_window",
     "dump_daily",
+    "dump_extremes",
     "dump_model",
     "dump_outline",
     "fallback_band",
     "fit",
     "forecast_days",
     "load_daily",
+    "load_extremes",
     "load_model",
     "load_outline",
     "predict",
     "update",
+    "weekly_extremes",
 ]

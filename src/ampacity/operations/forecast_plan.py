@@ -18,7 +18,6 @@ from ampacity.timegrid import QUARTERS_PER_DAY, QUARTERS_PER_HOUR, Window, momen
 
 ELEMENTS_PER_BLOCK = 512
 LONGEST_PERIOD = WEATHER_HOURS * QUARTERS_PER_HOUR
-FALLBACK_EVERY = timedelta(days=1)
 GRACE_DAYS = 1  # a model is refitted beside the cycles; a cycle does it itself only where that did not happen
 
 
@@ -100,7 +99,7 @@ async def make_plan(
         made_at=at,
         forecast=forecast,
         cycle=cycle,
-        with_fallback=newest_fallback is None or at - newest_fallback >= FALLBACK_EVERY,
+        with_fallback=newest_fallback is None or at - newest_fallback >= cycle.fallback_every,
     )
 
 

@@ -14,6 +14,7 @@ from ampacity.ports import BlockWork, CycleStore, Engine, GridStore, KeptModel
 
 LEARN_EVERY = timedelta(days=1)
 MISSED_DAYS = 16  # that a model catches up on, after a server stood still
+LEARN_DAYS = RECENT_DAYS + MISSED_DAYS
 
 
 async def learn(
@@ -68,13 +69,14 @@ class _Learner:
         state = None if needs_fit(model, block, plan) else await cycles.model(block.start, plan.made_at)
         if model is None or state is None or self._is_due_for_fit(block, model):
             settled, window = await self.reader.start(block, plan.cycle.history_days)
-            new_state = await self.engine.run(fitted, self.shared, block, settled, window, state, self.issued)
+            found = await self.engine.run(fitted, self.shared, block, settled, window, state, self.issued)
             fitted_at = plan.made_at
         else:
-            settled, window = await self.reader.start(block, RECENT_DAYS + MISSED_DAYS)
-            new_state = await self.engine.run(updated, settled, window, state, self.issued)
+            settled, window = await self.reader.start(block, max(LEARN_DAYS, plan.cycle.history_days))
+            found = await self.engine.run(updated, self.shared, settled, window, state, self.issued, LEARN_DAYS)
             fitted_at = model.fitted_at
-        await cycles.keep_model(block.start, len(block), plan.made_at, fitted_at, new_state)
+        await cycles.keep_model(block.start, len(block), plan.made_at, fitted_at, found.state)
+        await cycles.extremes.keep(block.start, len(block), plan.made_at, found.extremes)
         return True
 
     def _is_due_for_fit(self, block: range, model: KeptModel) -> bool:

@@ -15,6 +15,8 @@ class CycleSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     """How far ahead capacities reach [h]; a provider holds at least 24 h of them between two cycles."""
     fallback_days: int = 8
     """How far ahead fallbacks reach [days]; at least 7 of them are left when the next ones are made."""
+    fallback_every_h: float = 24.0
+    """How long after the last ones fallbacks are decided anew [h]."""
     power_factor: float = 0.95
     """Assumed where a rating in A or VA becomes a limit in W."""
     extra_margin_w: float = 0.0
@@ -56,6 +58,7 @@ class CycleSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
         rules = {
             "horizon_h": 24 <= self.horizon_h <= 168,
             "fallback_days": 8 <= self.fallback_days <= 30,
+            "fallback_every_h": 0.25 <= self.fallback_every_h <= 24,
             "power_factor": 0 < self.power_factor <= 1,
             "extra_margin_w": self.extra_margin_w >= 0,
             "pool_fraction": 0 <= self.pool_fraction <= 1,
@@ -81,6 +84,10 @@ class CycleSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     def horizon(self) -> int:
         """Quarters that capacities reach ahead."""
         return self.horizon_h * QUARTERS_PER_HOUR
+
+    @property
+    def fallback_every(self) -> timedelta:
+        return timedelta(hours=self.fallback_every_h)
 
     @property
     def smoothing(self) -> Smoothing:

@@ -13,6 +13,7 @@ from ampacity.ports.decisions import (
     KeptModel,
 )
 from ampacity.ports.engine import Engine
+from ampacity.ports.extremes import ExtremesStore, KeptExtremes
 from ampacity.ports.grid import GridStore, GridVersion, Imported, Input, Series, WeatherSource
 from ampacity.ports.peers import Away, ConnectedPeers, Counterpart, Outbox, Peers, Requests, Tokens, Usage, UsageIntake
 from ampacity.ports.records import (
@@ -69,6 +70,7 @@ __all__ = [
     "Emergency",
     "EmergencyWriter",
     "Engine",
+    "ExtremesStore",
     "FetchLog",
     "Floats",
     "ForecastQuality",
@@ -81,6 +83,7 @@ __all__ = [
     "Ints",
     "JsonObject",
     "JsonValue",
+    "KeptExtremes",
     "KeptModel",
     "NewlyHeld",
     "OfferedCycle",

@@ -14,6 +14,7 @@ from ampacity.forecasting import LoadForecast
 from ampacity.forecasting.quality import ForecastScore
 from ampacity.network import Direction, ForecastKind
 from ampacity.ports.bases import BaseStore
+from ampacity.ports.extremes import ExtremesStore
 from ampacity.ports.grid import GridVersion
 from ampacity.ports.sharing import CycleSharing
 from ampacity.ports.values import Floats, Ints, JsonObject, Steps
@@ -155,6 +156,11 @@ class CycleStore(Protocol):
     @property
     def daily(self) -> BaseStore:
         """The daily forecasts that cycles rest on."""
+        ...
+
+    @property
+    def extremes(self) -> ExtremesStore:
+        """The worst loads that were seen, which fallbacks rest on."""
         ...
 
     @property

@@ -12,8 +12,9 @@ async def copy_loads(pool: Pool, subjects: int, to_no: int, from_quarter: int) -
 
 
 async def copy_models(pool: Pool, from_no: int, to_no: int) -> None:
-    """Give a block the model of another one."""
+    """Give a block the model and the extremes of another one."""
     await pool.execute(sql("copy_bench_model"), from_no, to_no)
+    await pool.execute(sql("copy_bench_extremes"), from_no, to_no)
 
 
 async def drop_figures(pool: Pool) -> None:

@@ -18,6 +18,7 @@ from ampacity.ports import (
     CycleRecord,
     CycleSharing,
     DecidedSince,
+    ExtremesStore,
     Floats,
     GridVersion,
     Imported,
@@ -31,6 +32,7 @@ from ampacity.ports import (
 from ampacity.store import grid, series, taking_in
 from ampacity.store.bases import PostgresBases
 from ampacity.store.decisions import PostgresDecision, lay_capacities, open_cycle_decision
+from ampacity.store.extremes import PostgresExtremes
 from ampacity.store.limits import limits_known_at
 from ampacity.store.partitions import begin_period
 from ampacity.store.pool import Pool
@@ -101,6 +103,7 @@ class PostgresCycles:
     def __init__(self, pool: Pool) -> None:
         self._pool = pool
         self.daily: BaseStore = PostgresBases(pool)
+        self.extremes: ExtremesStore = PostgresExtremes(pool)
         self.sharing: CycleSharing = PostgresSharing(pool)
 
     async def claim_cycle(self, slot: datetime, holder: UUID, lease: timedelta) -> bool:

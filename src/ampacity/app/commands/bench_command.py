@@ -290,6 +290,10 @@ def _show(result: CycleBench) -> None:
         f"first one after a restart: {result.restarted_s:.1f} s; "
         f"beside them, five times a day, the bases of the next hours: {result.bases_s:.1f} s"
     )
+    console.print(
+        f"one that decides fallbacks too, once a day: {result.with_fallbacks.total_s:.1f} s, "
+        f"{result.with_fallbacks.peak_mib:.0f} MiB"
+    )
     if result.sent is not None:
         console.print(
             f"delivered: {result.sent.first_messages} messages at first, {result.sent.first_per_s:.0f} a second; "

@@ -11,6 +11,12 @@ select $2, elements, made_at, fitted_at, state
 from forecast_model
 where first_no = $1;
 
+-- name: copy_bench_extremes
+insert into load_extremes (first_no, elements, made_at, packed)
+select $2, elements, made_at, packed
+from load_extremes
+where first_no = $1;
+
 -- name: drop_bench_figures
 -- Nothing that a next cycle reads; row by row it would write more to the log than the cycles did.
 truncate forecast_block, headroom_block;
