@@ -3,6 +3,8 @@
 import csv
 import json
 import shutil
+import subprocess
+import sys
 from datetime import datetime, timedelta
 
 import asyncpg
@@ -178,3 +180,21 @@ async def propose_an_override(dsn: str) -> None:
     )  # fmt: skip
     await set_limit(limit_desk(pool, lambda: begin, wall_clock), ada, override)
     await pool.close()
+
+
+LOADED = """
+import sys
+from ampacity.app.cli import main
+sys.argv = ["ampacity", "overview", "--help"]
+try:
+    main()
+finally:
+    print(sorted({"litestar", "pandas", "plotly", "statsmodels"} & sys.modules.keys()))
+"""
+
+
+def test_a_short_command_loads_neither_the_server_nor_what_reads_files():
+    said = subprocess.run([sys.executable, "-c", LOADED], capture_output=True, text=True, check=False)
+
+    assert "Usage: ampacity overview" in said.stdout
+    assert said.stdout.splitlines()[-1] == "[]", said.stderr

@@ -6,7 +6,7 @@ import pytest
 from typer.testing import CliRunner
 
 from ampacity.app.bench_forecast import measure
-from ampacity.app.cli import app
+from ampacity.app.cli import build
 
 
 def test_a_fleet_is_a_thousand_times_cheaper_at_once_than_one_by_one():
@@ -18,7 +18,7 @@ def test_a_fleet_is_a_thousand_times_cheaper_at_once_than_one_by_one():
 
 
 def test_the_figures_are_for_programs_too():
-    result = CliRunner().invoke(app, ["bench", "forecast", "--elements", "2", "--days", "28", "--json"])
+    result = CliRunner().invoke(build(), ["bench", "forecast", "--elements", "2", "--days", "28", "--json"])
 
     assert result.exit_code == 0, result.output
     assert json.loads(result.output)["refit_s"] == pytest.approx(0.5, abs=20)

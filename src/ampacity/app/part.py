@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 from ampacity.app.engine import open_engine
-from ampacity.app.gateway.files import watch
 from ampacity.app.logs import log_to_stderr
 from ampacity.app.memory import keep_freed
 from ampacity.app.parts import FAILED, READY, WAKE, Order, Part
@@ -20,7 +19,6 @@ from ampacity.app.schedule import Schedule, log_cycle
 from ampacity.app.secret import with_secret_key
 from ampacity.app.session import Store
 from ampacity.app.urgency import be_less_urgent
-from ampacity.app.weather_intake import WeatherRounds
 from ampacity.errors import AmpacityError
 from ampacity.store.pool import connect
 
@@ -99,6 +97,9 @@ def _schedule(order: Order, store: Store, due: asyncio.Event) -> Schedule:
 
 
 def _cycles(order: Order, store: Store) -> list[Coroutine[Any, Any, None]]:
+    from ampacity.app.gateway.files import watch  # noqa: PLC0415  # the other parts start sooner without pandas
+    from ampacity.app.weather_intake import WeatherRounds  # noqa: PLC0415
+
     schedule = _schedule(order, store, asyncio.Event())
     work = [schedule.run_cycles(), schedule.run_learning(), WeatherRounds(store=store, settings=order.settings).run()]
     folder = order.settings.gateway.drop_folder
