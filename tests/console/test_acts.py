@@ -230,7 +230,7 @@ async def test_a_committed_cycle_is_told_within_two_seconds(world):
     assert heard[-1].startswith("decision:")
 
 
-async def test_a_request_is_told_within_two_seconds(world):
+async def test_a_request_and_each_step_of_it_are_told_within_two_seconds(world):
     heard: asyncio.Queue[str] = asyncio.Queue()
 
     async def listen() -> None:
@@ -246,6 +246,8 @@ async def test_a_request_is_told_within_two_seconds(world):
             " first_quarter, quarters, wanted_w) values (0, 0, 'CONSUMPTION', 'seen', '', $1, 0, 1, '\\x00000000')",
             AT,
         )
+        await asyncio.wait_for(heard.get(), 2.0)
+        await world.pool.execute("insert into request_event (request_no, step, at) values (1, 'published', $1)", AT)
         await asyncio.wait_for(heard.get(), 2.0)
         listening.cancel()
 

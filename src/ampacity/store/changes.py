@@ -1,7 +1,7 @@
 """What changed, as PostgreSQL tells it: one listening connection for all who look.
 
-That requests came is looked at once a second, all of them together: were each told at its commit, PostgreSQL would
-commit them one after the other.
+That requests came, or took a step, is looked at once a second, all of them together: were each told at its commit,
+PostgreSQL would commit them one after the other.
 """
 
 import asyncio

@@ -156,8 +156,9 @@ where request_no = $1
 order by event_no;
 
 -- name: requests_seen
--- Changes with each request that comes, and costs what waits.
-select (select max(request_no) from capacity_request) as newest, (select count(*) from open_request) as waiting;
+-- Changes with each request that comes and with each step of one, and costs what waits.
+select (select max(request_no) from capacity_request) as newest, (select count(*) from open_request) as waiting,
+    (select max(event_no) from request_event) as newest_step;
 
 -- name: request_held
 select is_return, first_quarter, held_w from request_outcome where request_no = $1 order by is_return;
