@@ -36,7 +36,9 @@ def test_one_cycle_on_the_bundled_district_keeps_every_promise(database):
     assert servers_on(database) == ""
 
 
-@pytest.mark.parametrize("folder", ["fontana", "nl-grid-points", "tetouan"])
+@pytest.mark.parametrize(
+    "folder", ["tetouan", *(pytest.param(name, marks=pytest.mark.slow) for name in ("fontana", "nl-grid-points"))]
+)
 def test_one_cycle_on_real_input_keeps_every_promise(database, shared, folder):
     done = run("demo", "--once", "--folder", str(shared / "data" / folder), **database)
 

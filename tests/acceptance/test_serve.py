@@ -7,21 +7,22 @@ import signal
 from datetime import UTC, datetime, timedelta
 
 import asyncpg
+import pytest
 
 from ampacity.intake.bundled import bundled_folder
 from tests.acceptance.commands import read_until, run, started
 from tests.peers.world import free_port
 
 START = datetime(2016, 6, 5, 12, tzinfo=UTC)
-KILLS = 4
 
 
-async def test_kills_at_random_moments_leave_every_decision_whole(dsn):
+@pytest.mark.parametrize("kills", [1, pytest.param(6, marks=pytest.mark.slow)])
+async def test_kills_at_random_moments_leave_every_decision_whole(dsn, kills):
     on = {"DATABASE_URL": dsn}
     assert run("import", str(bundled_folder()), **on).returncode == 0
     chance = random.Random(7)
     at = START
-    for _ in range(KILLS):
+    for _ in range(kills):
         words = ["serve", "--at", at.isoformat(), "--speed", "3600", "--port", str(free_port())]
         with started(*words, AMPACITY_CYCLE_LEASE_S="0.5", **on) as server:
             read_until(server, "serving on")

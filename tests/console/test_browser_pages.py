@@ -12,7 +12,7 @@ from playwright.async_api import Page, expect
 
 from tests.console.browsing import Watched, enter
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.slow]  # a minute or two for one walk
 PAGES = {
     "overview": "/console/", "element": "/console/element?id=c1", "group": "/console/group?id=north-c1",
     "negotiation": "/console/negotiation?no=1&replay=1", "map": "/console/grid",

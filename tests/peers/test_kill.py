@@ -189,7 +189,7 @@ async def check(pool, fp, taken: list[str]) -> None:
 
 
 async def test_a_few_kills_lose_nothing(pool, dsn, tmp_path, record_property):
-    counts = await kill_at_random(pool, dsn, tmp_path, 3)
+    counts = await kill_at_random(pool, dsn, tmp_path, 2)
 
     for name, count in counts.items():
         record_property(name.replace("_", " "), count)
