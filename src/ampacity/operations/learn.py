@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from ampacity.forecasting import ForecastSettings
+from ampacity.forecasting.fallback import WEEKS
 from ampacity.operations.block_work import work_through
 from ampacity.operations.engine import LocalEngine
 from ampacity.operations.forecast import RECENT_DAYS, fitted, updated
@@ -47,6 +48,15 @@ async def learn(
         return await work_through(due, engine.at_once, locks, learner.learn)
 
 
+def days_read(history_days: int) -> int:
+    """How many days a model that learns reads: those that it learns from, and those of which the worst is kept.
+
+    >>> [days_read(days) for days in (30, 56, 365)]
+    [47, 56, 56]
+    """
+    return max(LEARN_DAYS, min(history_days, WEEKS * 7))
+
+
 def _is_due(model: KeptModel | None, at: datetime) -> bool:
     return model is None or at - model.made_at >= LEARN_EVERY
 
@@ -72,7 +82,7 @@ class _Learner:
             found = await self.engine.run(fitted, self.shared, block, settled, window, state, self.issued)
             fitted_at = plan.made_at
         else:
-            settled, window = await self.reader.start(block, max(LEARN_DAYS, plan.cycle.history_days))
+            settled, window = await self.reader.start(block, days_read(plan.cycle.history_days))
             found = await self.engine.run(updated, self.shared, settled, window, state, self.issued, LEARN_DAYS)
             fitted_at = model.fitted_at
         await cycles.keep_model(block.start, len(block), plan.made_at, fitted_at, found.state)
