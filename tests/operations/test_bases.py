@@ -8,15 +8,18 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
+from ampacity.errors import NotReady
 from ampacity.forecasting import ForecastSettings, load_model
 from ampacity.intake import WeatherTable
 from ampacity.operations.bases import Bases, period_of
+from ampacity.operations.daily_bases import model_state
 from ampacity.operations.forecast import fitted
 from ampacity.operations.forecast_plan import make_plan
 from ampacity.operations.prepare_bases import prepare_bases
 from ampacity.operations.settings import CycleSettings
 from ampacity.operations.settled_loads import Reader
 from ampacity.operations.take_in import take_in
+from ampacity.ports import KeptModel
 from ampacity.store.postgres import PostgresCycles, PostgresGrid
 from ampacity.timegrid import Window, quarter_at
 from tests.operations.conftest import DAYS, START, forecasts_of
@@ -178,3 +181,12 @@ async def test_a_grid_that_changed_is_read_again(pool, given):
     )
 
     assert (await grid.network()).rated_current_a[1] == 60
+
+
+async def test_a_model_that_is_kept_no_more_is_told_with_its_elements_and_its_time(ports):
+    grid, cycles = ports
+    await forecast_at(grid, cycles, AT, Bases())
+    before = AT - timedelta(days=1)
+
+    with pytest.raises(NotReady, match="model of elements 0 to 2 of 2026-02-01 00:00 UTC is kept no more"):
+        await model_state(cycles, range(3), KeptModel(elements=3, made_at=before, fitted_at=before))

@@ -28,7 +28,7 @@ from ampacity.cluster.dask_engine import SCHEME, DaskEngine
 from ampacity.errors import NotReady
 from ampacity.network.settling import Settled
 from ampacity.operations.bases import Bases
-from ampacity.operations.daily_bases import DailyBases
+from ampacity.operations.daily_bases import DailyBases, model_state
 from ampacity.operations.forecast import RECENT_DAYS, forecast_with_base, forecasts
 from ampacity.operations.forecast_plan import Plan, element_blocks, make_plan
 from ampacity.operations.learn import learn
@@ -111,14 +111,14 @@ async def _computing(pool: Pool, at: datetime, settings: Settings, engine: DaskE
     reader, models = Reader(plan, grid, has_use=False), await cycles.models(at)
     blocks = element_blocks(len(plan.network.elements))
     known = [await reader.start(block, RECENT_DAYS) for block in blocks]
-    states = [await cycles.model(block.start, models[block.start].made_at) for block in blocks]
+    states = [await model_state(cycles, block, models[block.start]) for block in blocks]
     async with engine.share(plan.without_grid()) as shared:
         covered = (await DailyBases.of(plan, cycles, Bases(), engine, shared)).window
         at_once = asyncio.Semaphore(engine.at_once)
 
-        async def make(block: range, of: tuple[Settled, Window], state: bytes | None) -> int:
+        async def make(block: range, of: tuple[Settled, Window], state: bytes) -> int:
             async with at_once:
-                *_, made = await engine.run(forecast_with_base, shared, block, *of, state, covered)
+                *_, made = await engine.run(forecast_with_base, shared, block, *of, state, covered, None)
             return len(made.elements)
 
         begun = time.perf_counter()

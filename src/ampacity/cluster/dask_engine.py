@@ -12,7 +12,7 @@ from collections.abc import AsyncIterator, Callable, Collection, Iterator, Mappi
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any, ParamSpec, TypeVar, cast
 
 from ampacity.errors import NotReady, Unreachable
 
@@ -24,6 +24,8 @@ REACH_S = 2  # a worker that the scheduler knows
 LOOK_S = 2  # whether a worker that has a piece of ours is still there
 AHEAD = 1  # pieces that each worker has beyond one for each thread, so that none waits for its next one
 T = TypeVar("T")
+P = ParamSpec("P")
+V = TypeVar("V")
 
 
 @dataclass(eq=False)
@@ -77,11 +79,11 @@ class DaskEngine:
         return self._threads
 
     @asynccontextmanager
-    async def share(self, value: object) -> AsyncIterator[object]:
+    async def share(self, value: V) -> AsyncIterator[V]:
         await self.workers()
-        yield _Copies(value, await self._copied(value))
+        yield cast("V", _Copies(value, await self._copied(value)))
 
-    async def run(self, work: Callable[..., T], *arguments: object, **options: object) -> T:
+    async def run(self, work: Callable[P, T], *arguments: P.args, **options: P.kwargs) -> T:
         avoided: list[str] = []  # workers that did not do it
         for attempt in range(ATTEMPTS):
             try:

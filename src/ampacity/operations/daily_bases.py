@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from ampacity.errors import NotReady
 from ampacity.forecasting import (
     ForecastSettings,
     LoadHistory,
@@ -17,7 +18,6 @@ from ampacity.forecasting import (
 )
 from ampacity.network.settling import Settled
 from ampacity.operations.bases import Base, Bases, period_of, weather_print
-from ampacity.operations.engine import LocalEngine
 from ampacity.operations.forecast_plan import Plan
 from ampacity.operations.settings import CycleSettings
 from ampacity.ports import BaseKey, CycleStore, Engine, KeptModel, PackedBase, StoredBase
@@ -38,12 +38,10 @@ class DailyBases:
     weather: bytes
     stored: Mapping[int, StoredBase]
     engine: Engine
-    shared: object  # the plan, as the engine has it
+    shared: Plan  # as the engine has it
 
     @classmethod
-    async def of(
-        cls, plan: Plan, cycles: CycleStore, kept: Bases, engine: Engine | None = None, shared: object = None
-    ) -> "DailyBases":
+    async def of(cls, plan: Plan, cycles: CycleStore, kept: Bases, engine: Engine, shared: Plan) -> "DailyBases":
         """See which there are."""
         period = base_period(plan.origin, plan.forecast, plan.cycle)
         window = Window(plan.origin, period.end - plan.origin + plan.cycle.horizon)
@@ -52,7 +50,7 @@ class DailyBases:
         stored = await cycles.daily.bases(period.first, weather, end_day, plan.made_at)
         return cls(
             plan=plan, cycles=cycles, kept=kept, window=window, mark=period.first, weather=weather, stored=stored,
-            engine=engine or LocalEngine(), shared=plan if engine is None else shared,
+            engine=engine, shared=shared,
         )  # fmt: skip
 
     def has(self, block: range) -> bool:
@@ -70,8 +68,12 @@ class DailyBases:
         return await self._loaded(block, self.stored[block.start]) if self.has(block) else None
 
     async def make(self, block: range, model: KeptModel, settled: Settled, window: Window) -> Base:
-        """Make the base of a block from the days before, and keep it; another server's, if that was first."""
-        state = await self.cycles.model(block.start, model.made_at)
+        """Make the base of a block from the days before, and keep it; another server's, if that was first.
+
+        Raises:
+            NotReady: the model has been replaced meanwhile.
+        """
+        state = await model_state(self.cycles, block, model)
         history = LoadHistory(window=window, load_w=settled.load_w)
         base, packed = await self.engine.run(made_base, self.shared, history, state, self.window)
         return await self.keep(block, model, base, packed)
@@ -104,6 +106,21 @@ class DailyBases:
 
 def _loaded(packed: PackedBase) -> Base:
     return Base(daily=load_daily(packed.daily), outline=load_outline(packed.outline))
+
+
+async def model_state(cycles: CycleStore, block: range, model: KeptModel) -> bytes:
+    """The packed model of a block.
+
+    Raises:
+        NotReady: it is kept no more, as a newer one is.
+    """
+    state = await cycles.model(block.start, model.made_at)
+    if state is None:
+        raise NotReady(
+            f"the model of elements {block.start} to {block.stop - 1} of {model.made_at:%Y-%m-%d %H:%M} UTC"
+            " is kept no more: a newer one is"
+        )
+    return state
 
 
 def made_base(plan: Plan, history: LoadHistory, state: bytes, window: Window) -> tuple[Base, PackedBase]:

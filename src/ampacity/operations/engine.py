@@ -4,9 +4,11 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import ParamSpec, TypeVar
 
 T = TypeVar("T")
+P = ParamSpec("P")
+V = TypeVar("V")
 
 
 @dataclass(frozen=True)
@@ -16,8 +18,8 @@ class LocalEngine:
     at_once: int = 2
 
     @asynccontextmanager
-    async def share(self, value: object) -> AsyncIterator[object]:
+    async def share(self, value: V) -> AsyncIterator[V]:
         yield value
 
-    async def run(self, work: Callable[..., T], *arguments: object, **options: object) -> T:
+    async def run(self, work: Callable[P, T], *arguments: P.args, **options: P.kwargs) -> T:
         return await asyncio.to_thread(work, *arguments, **options)

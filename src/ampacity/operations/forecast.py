@@ -19,7 +19,7 @@ from ampacity.forecasting import (
 from ampacity.network.settling import Settled
 from ampacity.operations.bases import Base, Bases
 from ampacity.operations.block_forecast import BlockForecast
-from ampacity.operations.daily_bases import DailyBases, made_base
+from ampacity.operations.daily_bases import DailyBases, made_base, model_state
 from ampacity.operations.extremes import DayExtremes, extremes_with, packed_extremes
 from ampacity.operations.forecast_plan import Plan, needs_fit
 from ampacity.operations.offer import Offer
@@ -58,7 +58,7 @@ async def forecasts(
 
 
 async def run_of(
-    plan: Plan, grid: GridStore, cycles: CycleStore, stages: Stages, bases: Bases, engine: Engine, shared: object
+    plan: Plan, grid: GridStore, cycles: CycleStore, stages: Stages, bases: Bases, engine: Engine, shared: Plan
 ) -> "Run":
     """A run over blocks; `shared` is the plan without the grid, as the engine has it."""
     return Run(
@@ -86,7 +86,7 @@ class Run:
     bases: DailyBases
     extremes: DayExtremes
     engine: Engine
-    shared: object  # the plan, without the grid
+    shared: Plan  # without the grid, as the engine has it
     _fitting: asyncio.Lock = field(default_factory=asyncio.Lock)  # a fit takes much memory, and both cores by itself
 
     async def block(self, block: range) -> BlockForecast:
@@ -124,7 +124,7 @@ class Run:
     ) -> BlockForecast:  # fmt: skip
         """The forecast of a block without a base, and its base kept; of another server's base, if that was first."""
         with self.stages.during("make base"):
-            state = state or await self.cycles.model(block.start, model.made_at)
+            state = state or await model_state(self.cycles, block, model)
             base, packed, forecast = await self.engine.run(
                 forecast_with_base, self.shared, block, settled, window, state, self.bases.window, extremes
             )

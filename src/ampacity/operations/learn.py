@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from ampacity.forecasting import ForecastSettings
+from ampacity.forecasting import Designs, ForecastSettings
 from ampacity.forecasting.fallback import WEEKS
 from ampacity.operations.block_work import work_through
 from ampacity.operations.engine import LocalEngine
@@ -67,8 +67,8 @@ class _Learner:
     reader: Reader
     cycles: CycleStore
     engine: Engine
-    shared: object  # the plan without the grid, as the engine has it
-    issued: object  # the designs that the newest errors are judged with, likewise
+    shared: Plan  # without the grid, as the engine has it
+    issued: Designs  # the designs that the newest errors are judged with, likewise
 
     async def learn(self, block: range) -> bool:
         """Bring a block's model up to date, unless another server has done so since."""

@@ -2,10 +2,11 @@
 
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
-from typing import Any, Protocol, TypeVar
+from typing import ParamSpec, Protocol, TypeVar
 
 T = TypeVar("T")
-Shared = Any  # what an engine made of a value, to be given to `run` in its place
+P = ParamSpec("P")
+V = TypeVar("V")
 
 
 class Engine(Protocol):
@@ -19,10 +20,13 @@ class Engine(Protocol):
         """How many pieces of work are worth having under way."""
         ...
 
-    def share(self, value: object) -> AbstractAsyncContextManager[Shared]:
-        """Bring a value once to wherever work is done; it is forgotten when the block ends."""
+    def share(self, value: V) -> AbstractAsyncContextManager[V]:
+        """Bring a value once to wherever work is done; it is forgotten when the block ends.
+
+        What stands for it has its type, so that calls of `run` are checked, but is for `run` alone.
+        """
         ...
 
-    async def run(self, work: Callable[..., T], *arguments: object, **options: object) -> T:
+    async def run(self, work: Callable[P, T], *arguments: P.args, **options: P.kwargs) -> T:
         """The result of a function; what was shared is put in among its arguments."""
         ...
