@@ -84,3 +84,13 @@ def test_all_faults_are_listed_at_once():
         Network.of([replace(CABLE, nominal_voltage_v=0.0, phases=(1, 1))], [replace(GROUP, firm_export_w=-1.0)], [])
 
     assert len(caught.value.faults) == 6
+
+
+def test_upstream_of_elements_are_they_and_all_between_them_and_the_root_once():
+    cables = [replace(CABLE, element_id=ElementId(name), parent_id=ElementId(up)) for name, up in ("ct", "dt", "ec")]
+    other = replace(TRANSFORMER, element_id=ElementId("u"))
+    network = Network.of([*cables, other, TRANSFORMER], [GROUP], [PROVIDER])
+
+    assert network.upstream(np.array([2, 1])).tolist() == [0, 1, 2, 4]
+    assert network.upstream(np.array([3])).tolist() == [3]
+    assert network.upstream(np.zeros(0, np.int64)).tolist() == []

@@ -167,9 +167,7 @@ class _Ground:
 
 
 def _ground(case: _Case) -> _Ground:
-    forest, order = plant(case.parent)
-    position = np.empty_like(order)
-    position[order] = np.arange(len(order))
+    forest, order, position = plant(case.parent)
     weighted = np.flatnonzero(case.weight > 0)
     root = forest.root[position[case.element[weighted]]]
     heaviest = np.zeros(forest.size)

@@ -1,6 +1,7 @@
 """Trees of elements as arrays in which what is upstream stands first."""
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,6 +11,7 @@ from ampacity.errors import Unsuitable
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 Bools = NDArray[np.bool_]
+REMEMBERED, LARGEST = 64, 20_000  # forests, and positions of one: 50 MB at most
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,12 +54,27 @@ def add_up(sums: Ints, at: Ints, values: Ints) -> None:
             np.add.at(row, at, more)
 
 
-def plant(parent: Ints) -> tuple[Forest, Ints]:
-    """The forest of a parent list, and which element (E,) stands at each of its positions.
+def plant(parent: Ints) -> tuple[Forest, Ints, Ints]:
+    """The forest of a parent list, which element (E,) stands at each of its positions, and the position (E,) of each.
+
+    Those of the last lists of some thousands of elements are remembered: requests are decided again and again in the
+    same trees.  What it gives is to be read only.
 
     Raises:
         Unsuitable: a parent is not there, or an element is upstream of itself.
     """
+    return _planted(parent) if len(parent) > LARGEST else _remembered(parent.tobytes())
+
+
+@lru_cache(REMEMBERED)
+def _remembered(parent: bytes) -> tuple[Forest, Ints, Ints]:
+    forest, order, position = _planted(np.frombuffer(parent, np.int64))
+    for shared in (forest.parent, forest.root, order, position):
+        shared.flags.writeable = False
+    return forest, order, position
+
+
+def _planted(parent: Ints) -> tuple[Forest, Ints, Ints]:
     if parent.size and (parent.min() < -1 or parent.max() >= len(parent)):
         raise Unsuitable(f"parent: indices run from {parent.min()} to {parent.max()}, must be -1 to {len(parent) - 1}")
     depth = _depth(parent)
@@ -70,7 +87,7 @@ def plant(parent: Ints) -> tuple[Forest, Ints]:
             order[start:end] = level[np.argsort(position[parent[level]], kind="stable")]
         position[order[start:end]] = np.arange(start, end)
     up = np.where(parent[order] >= 0, position[parent[order]], -1)
-    return Forest(up, _roots(up), (0, *(int(n) for n in ends))), order
+    return Forest(up, _roots(up), (0, *(int(n) for n in ends))), order, position
 
 
 def repeated(forest: Forest, times: int) -> tuple[Forest, Ints, Ints]:

@@ -1,13 +1,13 @@
 """What a gate comes to: all requests of it together, or one after the other."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import assert_never
 
 import numpy as np
 
 from ampacity.allocation.allocate import Allocation, allocate
-from ampacity.allocation.forest import Bools, Floats, Ints
+from ampacity.allocation.forest import Bools, Floats, Ints, plant
 from ampacity.allocation.loading import TOLERANCE_W, element_load_w
 
 
@@ -99,12 +99,13 @@ def decide_gate(grid: Grid, gate: Gate, order: Order) -> tuple[Floats, Ints, Boo
 
 def _trees(grid: Grid, asking: Ints, quarters: Ints) -> tuple[Grid, Ints, Ints]:
     """The trees in which somebody asks, and which elements and groups these are."""
-    root = np.arange(len(grid.parent))
-    while (up := grid.parent[root] >= 0).any():
-        root[up] = grid.parent[root[up]]
+    forest, order, position = plant(grid.parent)
+    root = order[forest.root[position]]
     touched = np.zeros(len(root), bool)
     touched[root[grid.element[asking]]] = True
     elements = np.flatnonzero(touched[root])
+    if len(elements) == len(root):  # there is one tree, say
+        return _during(grid, quarters), elements, np.arange(len(grid.element))
     groups = np.flatnonzero(touched[root[grid.element]])
     place = np.full(len(root) + 1, -1)
     place[elements] = np.arange(len(elements))
@@ -115,6 +116,17 @@ def _trees(grid: Grid, asking: Ints, quarters: Ints) -> tuple[Grid, Ints, Ints]:
         None if entitled_w is None else entitled_w[:, quarters][groups],
     )  # fmt: skip
     return part, elements, groups
+
+
+def _during(grid: Grid, quarters: Ints) -> Grid:
+    if len(quarters) == grid.headroom_w.shape[2]:
+        return grid
+    entitled_w = grid.known_entitled_w
+    return replace(
+        grid,
+        headroom_w=grid.headroom_w[:, :, quarters],
+        known_entitled_w=None if entitled_w is None else entitled_w[:, quarters],
+    )
 
 
 def _together(grid: Grid, gate: Gate) -> tuple[Floats, Ints, Bools]:

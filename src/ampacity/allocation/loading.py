@@ -1,10 +1,15 @@
 """What groups load the grid with, and where that is too much."""
 
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+
 import numpy as np
 from numpy.typing import NDArray
 
-from ampacity.allocation.forest import Bools, Floats, Ints, plant
+from ampacity.allocation.forest import LARGEST, REMEMBERED, Bools, Floats, Ints, plant
 
+CELLS = 2_000_000  # that are added up at a time
 TOLERANCE_W = 1e-6  # sums of many floats are compared with this slack
 
 
@@ -23,18 +28,14 @@ def element_load_w(group_w: Floats, parent: Ints, element: Ints, phase_share: Fl
     if phases > 1 and (phase_share == phase_share[:, :1]).all():  # all load all phases alike: added up once
         alike_w = element_load_w(group_w, parent, element, phase_share[:, :1])
         return np.broadcast_to(alike_w, (len(alike_w), phases, group_w.shape[1]))
-    forest, order = plant(np.asarray(parent, np.int64))
-    position = np.empty_like(order)
-    position[order] = np.arange(len(order))
-    load_w = np.zeros((len(order), phase_share.shape[1], group_w.shape[1]))
-    at = position[element]
-    by_place = np.argsort(at, kind="stable")
-    for rows in _runs(by_place, at, load_w[0].size):
-        _add_rows(load_w, at[rows], phase_share[rows][:, :, None] * group_w[rows][:, None, :])
-    for level in reversed(forest.levels_down()):
-        by_parent = level.start + np.argsort(forest.parent[level], kind="stable")
-        for rows in _runs(by_parent, forest.parent, load_w[0].size):
-            _add_rows(load_w, forest.parent[rows], load_w[rows])
+    order, sums = _sums(np.asarray(parent, np.int64), np.asarray(element, np.int64))
+    load_w = np.zeros((len(order), phases, group_w.shape[1]))
+    behind, *levels = sums
+    for rows, starts, into in behind.pieces(load_w[0].size):
+        load_w[into] += np.add.reduceat(phase_share[rows][:, :, None] * group_w[rows][:, None, :], starts, axis=0)
+    for level in levels:
+        for rows, starts, into in level.pieces(load_w[0].size):
+            load_w[into] += np.add.reduceat(load_w[rows], starts, axis=0)
     result = np.empty_like(load_w)
     result[order] = load_w
     return result
@@ -60,18 +61,55 @@ def anywhere_upstream(flag: Bools, parent: Ints, element: Ints, phase_share: Flo
     return found
 
 
-def _runs(rows: Ints, place: Ints, width: int, cells: int = 2_000_000) -> list[Ints]:
-    """Rows, sorted by place, in pieces that fit into memory easily.
+@dataclass(frozen=True, slots=True)
+class _Sum:
+    """Rows that are added up to places; those of one place stand side by side."""
 
-    A place is never cut in two, so that its sum does not depend on what else is added up.
+    rows: Ints  # (M,)
+    starts: Ints  # (K,) where those of each place begin
+    into: Ints  # (K,) that place
+
+    @classmethod
+    def of(cls, rows: Ints, place: Ints) -> "_Sum":
+        """Rows by their places (M,), which ascend."""
+        starts = np.flatnonzero(np.diff(place, prepend=-1))
+        return cls(rows, starts, place[starts])
+
+    def pieces(self, width: int) -> Iterator[tuple[Ints, Ints, Ints]]:
+        """In pieces that fit into memory easily.
+
+        A place is never cut in two, so that its sum does not depend on what else is added up.
+        """
+        run = max(1, CELLS // max(width, 1))
+        if 0 < self.rows.size <= run:
+            yield self.rows, self.starts, self.into
+        elif self.rows.size:
+            firsts = np.unique(np.append(0, np.searchsorted(self.starts, np.arange(run, self.rows.size, run))))
+            ends = [*firsts[1:].tolist(), self.starts.size]
+            for first, end in zip(firsts.tolist(), ends, strict=True):
+                if first < end:
+                    begin, stop = self.starts[first], self.rows.size if end == self.starts.size else self.starts[end]
+                    yield self.rows[begin:stop], self.starts[first:end] - begin, self.into[first:end]
+
+
+def _sums(parent: Ints, element: Ints) -> tuple[Ints, tuple[_Sum, ...]]:
+    """Which element stands at each position of the forest, and what is added up: groups, then level after level.
+
+    As `plant`, those of the last small grids are remembered.
     """
-    run = max(1, cells // max(width, 1))
-    firsts = np.flatnonzero(np.diff(place[rows], prepend=-1))
-    cuts = np.unique(np.searchsorted(firsts, np.arange(run, rows.size, run)))
-    return np.split(rows, firsts[cuts[cuts < firsts.size]]) if rows.size else []
+    if len(parent) > LARGEST or len(element) > LARGEST:
+        return _made_sums(parent, element)
+    return _remembered(parent.tobytes(), element.tobytes())
 
 
-def _add_rows(total: Floats, at: Ints, values: Floats) -> None:
-    """Add rows at sorted places, in place."""
-    starts = np.flatnonzero(np.diff(at, prepend=-1))
-    total[at[starts]] += np.add.reduceat(values, starts, axis=0)
+@lru_cache(REMEMBERED)
+def _remembered(parent: bytes, element: bytes) -> tuple[Ints, tuple[_Sum, ...]]:
+    return _made_sums(np.frombuffer(parent, np.int64), np.frombuffer(element, np.int64))
+
+
+def _made_sums(parent: Ints, element: Ints) -> tuple[Ints, tuple[_Sum, ...]]:
+    forest, order, position = plant(parent)
+    at = position[element]
+    by_place = np.argsort(at, kind="stable")
+    levels = (_Sum.of(np.arange(v.start, v.stop), forest.parent[v]) for v in reversed(forest.levels_down()))
+    return order, (_Sum.of(by_place, at[by_place]), *levels)

@@ -1,6 +1,6 @@
 """The grid as arrays: positions in a tree, limits per phase, groups behind elements."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -63,16 +63,26 @@ class Network:
         return np.where(self.has_phase, per_phase[:, None], 0.0)
 
     def contracted_w(self, direction: Direction) -> Floats:
-        """Contracted capacity [W], shape (G,)."""
-        if direction is Direction.IMPORT:
-            return np.array([g.contracted_import_w for g in self.groups], float)
-        return np.array([g.contracted_export_w for g in self.groups], float)
+        """Contracted capacity [W], shape (G,); to be read only."""
+        return self._contracted_w[direction]
 
     def firm_w(self, direction: Direction) -> Floats:
-        """Guaranteed part of the contracted capacity [W], shape (G,)."""
-        if direction is Direction.IMPORT:
-            return np.array([g.firm_import_w for g in self.groups], float)
-        return np.array([g.firm_export_w for g in self.groups], float)
+        """Guaranteed part of the contracted capacity [W], shape (G,); to be read only."""
+        return self._firm_w[direction]
+
+    @cached_property
+    def _contracted_w(self) -> Mapping[Direction, Floats]:
+        return {
+            Direction.IMPORT: _read_only(g.contracted_import_w for g in self.groups),
+            Direction.EXPORT: _read_only(g.contracted_export_w for g in self.groups),
+        }
+
+    @cached_property
+    def _firm_w(self) -> Mapping[Direction, Floats]:
+        return {
+            Direction.IMPORT: _read_only(g.firm_import_w for g in self.groups),
+            Direction.EXPORT: _read_only(g.firm_export_w for g in self.groups),
+        }
 
     @cached_property
     def depth(self) -> Ints:
@@ -92,6 +102,15 @@ class Network:
             root[up] = self.parent[root[up]]
         return root
 
+    def upstream(self, elements: Ints) -> Ints:
+        """These elements and all upstream of them, each once, in ascending order."""
+        found = at = np.unique(elements)
+        while at.size:
+            up = self.parent[at]
+            at = np.unique(up[up >= 0])
+            found = np.union1d(found, at)
+        return found
+
     def behind(self, group_w: Floats) -> Floats:
         """What groups draw, added up on every element upstream of them.
 
@@ -109,6 +128,12 @@ class Network:
             up = self.parent[at]
             rows, at = rows[up >= 0], up[up >= 0]
         return total
+
+
+def _read_only(values: Iterable[float]) -> Floats:
+    array = np.fromiter(values, float)
+    array.flags.writeable = False
+    return array
 
 
 def _rated_current_a(elements: Sequence[Element], phase_voltage_v: Floats, phases: Ints) -> Floats:

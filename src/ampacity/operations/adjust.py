@@ -9,16 +9,16 @@ from typing import TypeAlias
 
 import numpy as np
 
-from ampacity.allocation import element_load_w, instant_left_w
+from ampacity.allocation import Order, instant_left_w
 from ampacity.network import ForecastKind, Network
 from ampacity.operations.batch import (
     DIRECTION_OF,
     UNSHARED,
     DecidedBatch,
+    Entitlements,
     Situation,
     asked_over,
     decide_batch,
-    room_during,
     situation_of,
 )
 from ampacity.operations.consent import turned_down
@@ -26,15 +26,14 @@ from ampacity.operations.entitled import KeptEntitlements
 from ampacity.operations.kept_trees import KeptTrees
 from ampacity.operations.outcomes import gained_w, outcome, refusal
 from ampacity.operations.recalls import may_be_told_later
+from ampacity.operations.reservation import Reservation, reservation_of
 from ampacity.operations.settings import NegotiationSettings
 from ampacity.operations.side_by_side import side_by_side
 from ampacity.operations.tree_gate import TreeGate, TreeWriter
 from ampacity.ports import (
     CapacityTable,
-    Floats,
     GridStore,
     GridVersion,
-    Ints,
     JsonObject,
     RequestStore,
     WaitingRequest,
@@ -172,10 +171,17 @@ async def _decide_fresh(
     async with gate.decide(now, {"order": rules.order.value}) as writer:
         await writer.rests_on(version)
         entitled = common.entitled.of(gate.root_no, direction, room[1], version)
-        decided = await asyncio.to_thread(decide_batch, situation, batch, rules.order, entitled)
-        await _write(writer, decided, due, now=now, recall_wait_s=rules.recall_wait_s)
+        decided, reservation = await asyncio.to_thread(_decided, situation, batch, rules.order, entitled)
+        await _write(writer, decided, reservation, due, now=now, recall_wait_s=rules.recall_wait_s)
         await writer.finish(_summary(batch))
     return len(batch)
+
+
+def _decided(
+    situation: Situation, batch: Sequence[WaitingRequest], order: Order, entitled: Entitlements
+) -> tuple[DecidedBatch, Reservation]:
+    decided = decide_batch(situation, batch, order, entitled)
+    return decided, reservation_of(decided)
 
 
 def _summary(batch: Sequence[WaitingRequest]) -> JsonObject:
@@ -208,7 +214,7 @@ async def _ask_operator(
 def _rise_w(situation: Situation, request: WaitingRequest, at_most_w: float = np.inf) -> float:
     """The most that a request asks for beyond what is held, in any quarter [W]."""
     asked_w = np.minimum(asked_over(request, situation.window), at_most_w)
-    return float(np.nanmax(asked_w - situation.held_w[request.group_no], initial=0.0))
+    return float(np.nanmax(asked_w - situation.held_by([request.group_no])[0], initial=0.0))
 
 
 def _is_small(
@@ -221,7 +227,13 @@ def _is_small(
 
 
 async def _write(
-    writer: TreeWriter, decided: DecidedBatch, due: Collection[int], *, now: datetime, recall_wait_s: float
+    writer: TreeWriter,
+    decided: DecidedBatch,
+    reservation: Reservation,
+    due: Collection[int],
+    *,
+    now: datetime,
+    recall_wait_s: float,
 ) -> None:
     outcomes = []
     for i, request in enumerate(decided.batch):
@@ -230,24 +242,15 @@ async def _write(
             told = replace(told, detail={**told.detail, "instant_w": gained_w(decided, i, request)})
         outcomes.append(told)
     await writer.outcomes(outcomes, now)
-    await writer.reserve(decided.situation.direction, *await asyncio.to_thread(_reservation, decided), now)
+    await writer.reserve(
+        decided.situation.direction, reservation.elements, reservation.quarters, reservation.room_w,
+        reservation.given_w, now,
+    )  # fmt: skip
     await writer.capacities(decided.table, decided.groups)
     await _answer(writer, decided.batch)
     at_once, later = may_be_told_later(decided, now, recall_wait_s)
     await writer.send(decided.table.kind, at_once.tolist())
     await writer.send_later(decided.table.kind, later.tolist(), recall_wait_s)
-
-
-def _reservation(decided: DecidedBatch) -> tuple[Ints, Floats, Floats]:
-    """In which quarters something is given or given back (Q,), the room there was and what is given of it (E, 3, Q)."""
-    situation, groups = decided.situation, list(decided.groups)
-    network, held_w = situation.network, np.asarray(situation.held_w, np.float64)
-    phase_share = np.asarray(network.phase_share, np.float64)
-    more_w = np.asarray(decided.table.capacity_w, np.float64) - held_w[groups]
-    steps = np.flatnonzero(more_w.any(axis=0))
-    given_w = element_load_w(more_w[:, steps], network.parent, network.element[groups], phase_share[groups])
-    held_load_w = element_load_w(held_w[:, steps], network.parent, network.element, phase_share)
-    return situation.window.first + steps, room_during(situation, steps) - held_load_w, given_w
 
 
 def _why_undecidable(kind: ForecastKind, table: CapacityTable | None) -> str:

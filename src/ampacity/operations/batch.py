@@ -27,7 +27,7 @@ class Situation:
     network: Network
     direction: Direction
     window: Window
-    held_w: Floats  # (G, T)
+    held_w: Floats  # (G, T), as it is stored
     headroom_w: Floats  # (E, 3, T), as it is stored
     table: CapacityTable
 
@@ -35,6 +35,14 @@ class Situation:
         """The contract of one group in the direction [W]."""
         group = self.network.groups[group_no]
         return group.contracted_import_w if self.direction is Direction.IMPORT else group.contracted_export_w
+
+    def held_by(self, groups: Sequence[int]) -> NDArray[np.float64]:
+        """What these groups hold [W], (G', T)."""
+        return self.held_w[list(groups)].astype(np.float64)
+
+    def held_during(self, quarters: Ints) -> NDArray[np.float64]:
+        """What is held in these quarters, by their places in the window [W], (G, Q)."""
+        return self.held_w[:, quarters].astype(np.float64)
 
 
 def situation_of(
@@ -48,7 +56,7 @@ def situation_of(
         network=network,
         direction=direction,
         window=window,
-        held_w=np.nan_to_num(table.capacity_w[:, held]).astype(float),
+        held_w=np.nan_to_num(table.capacity_w[:, held]),
         headroom_w=headroom_w[:, :, first - covers.first : window.end - covers.first],
         table=table,
     )
@@ -83,7 +91,7 @@ def _decide(
             wanted_w=np.asarray(wanted_w[:, quarters], np.float64),
             all_or_nothing=np.array([network.groups[r.group_no].all_or_nothing for r in batch], bool),
         ),
-        np.asarray(situation.held_w[:, quarters], np.float64),
+        situation.held_during(quarters),
         room_during(situation, quarters),
         network.parent,
         network.element,
@@ -131,7 +139,7 @@ def decide_batch(
     decisions = _decide(situation, batch, wanted_w, quarters, order, entitled)
     asking = [r.group_no for r in batch]
     groups = (*asking, *_recalled(situation, decisions, quarters, asking))
-    capacity_w, mine, others = situation.held_w[list(groups)], slice(0, len(asking)), slice(len(asking), None)
+    capacity_w, mine, others = situation.held_by(groups), slice(0, len(asking)), slice(len(asking), None)
     after_w = decisions.held_w[list(groups)]
     useful_w = _useful(capacity_w[mine, quarters], after_w[mine], wanted_w[:, quarters])
     capacity_w[:, quarters] = after_w
@@ -148,7 +156,7 @@ def decide_batch(
 
 def _recalled(situation: Situation, decisions: Decisions, quarters: Ints, asking: Sequence[int]) -> list[int]:
     """Groups that did not ask and lose what was lent to them, because its owners need it."""
-    fell = np.flatnonzero((decisions.held_w < situation.held_w[:, quarters] - 1e-3).any(axis=1))
+    fell = np.flatnonzero((decisions.held_w < situation.held_during(quarters) - 1e-3).any(axis=1))
     recalled: list[int] = np.setdiff1d(fell, asking, assume_unique=True).tolist()
     return recalled
 

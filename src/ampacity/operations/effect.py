@@ -81,7 +81,7 @@ async def foresee_request(
     situation = situation_of(network, table, room, direction, now)
     decided = await asyncio.to_thread(decide_batch, situation, [request])
     effects = [
-        _effect(network, request.kind, g, situation.held_w[g], decided.table.capacity_w[row])
+        _effect(network, request.kind, g, situation.held_by([g])[0], decided.table.capacity_w[row])
         for row, g in enumerate(decided.groups)
     ]
     return decided, _sorted(effects)

@@ -12,14 +12,14 @@ from ampacity.timegrid import moment_of
 
 def gained_w(decided: DecidedBatch, i: int, request: WaitingRequest) -> float:
     """The most that a request was given beyond what was held, in any quarter [W]."""
-    gained_w = decided.table.capacity_w[i] - decided.situation.held_w[request.group_no]
+    gained_w = decided.table.capacity_w[i] - decided.situation.held_by([request.group_no])[0]
     return round(float(gained_w.max(initial=0.0)), 1)
 
 
 def outcome(decided: DecidedBatch, i: int, request: WaitingRequest) -> RequestOutcome:
     """What the request in row `i` of a decided batch came to."""
     situation = decided.situation
-    before_w, after_w = situation.held_w[request.group_no], decided.table.capacity_w[i]
+    before_w, after_w = situation.held_by([request.group_no])[0], decided.table.capacity_w[i]
     wanted_w = asked_over(request, situation.window)
     asks = ~np.isnan(wanted_w)
     gives = asks & (wanted_w < before_w)

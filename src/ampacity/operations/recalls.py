@@ -23,7 +23,7 @@ def may_be_told_later(decided: DecidedBatch, now: datetime, wait_s: float) -> tu
     """
     asked, window = len(decided.batch), decided.situation.window
     groups = np.array(decided.groups[asked:], np.int64)
-    falls = decided.table.capacity_w[asked:] < np.asarray(decided.situation.held_w, np.float64)[groups]
+    falls = decided.table.capacity_w[asked:] < decided.situation.held_by(groups.tolist())
     first = window.first + np.where(falls.any(axis=1), falls.argmax(axis=1), window.count)
     early_enough = now + timedelta(seconds=wait_s + TOLD_BEFORE_S)
     soonest = quarter_at(early_enough) + (floor_quarter(early_enough) < early_enough)

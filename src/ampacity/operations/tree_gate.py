@@ -95,10 +95,10 @@ class TreeWriter:
         await self._writer.outcomes(whole, at)
 
     async def reserve(
-        self, direction: Direction, quarters: Ints, room_w: Floats, given_w: Floats, at: datetime
+        self, direction: Direction, elements: Ints, quarters: Ints, room_w: Floats, given_w: Floats, at: datetime
     ) -> None:
-        """As of a `RequestWriter`."""
-        await self._writer.reserve(direction, quarters, room_w, given_w, at, self._batch.elements)
+        """As of a `RequestWriter`, for these elements of the tree."""
+        await self._writer.reserve(direction, quarters, room_w, given_w, at, self._batch.elements[elements])
 
     async def capacities(self, table: CapacityTable, groups: Sequence[int]) -> None:
         """Store capacities of these groups; what bound them has its number in the whole grid."""
