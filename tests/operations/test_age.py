@@ -18,6 +18,7 @@ from ampacity.store.requests import PostgresRequests
 from ampacity.store.usage import UsageStore
 from ampacity.timegrid import QUARTER
 from tests.operations.conftest import DAYS, START
+from tests.operations.test_adjust import NORTH, Bench
 
 AT = START + timedelta(days=DAYS)
 YOUNG, OLD = 10, 1000  # decisions
@@ -108,6 +109,57 @@ async def work_of_a_cycle(pool: Pool, dsn: str, decisions: int) -> tuple[int, in
     await cycle(pool, dsn, AT + QUARTER)
     after = await touched(pool)
     return after[0] - before[0], after[1] - before[1]
+
+
+ASKED_BEFORE = """
+insert into decision (kind, made_at, settings, summary)
+    select d.kind, d.made_at, d.settings, d.summary
+    from decision d, generate_series(1, {n}) as k where d.kind = 'request' order by k;
+insert into capacity_request (
+    provider_no, group_no, kind, request_id, content_hash, received_at, first_quarter, quarters, wanted_w
+)
+    select r.provider_no, r.group_no, r.kind, k::text, r.content_hash, r.received_at, r.first_quarter, r.quarters,
+        r.wanted_w
+    from capacity_request r, generate_series(1, {n}) as k order by k;
+insert into request_outcome
+    select r.request_no, o.is_return, o.decision_id + r.request_no - o.request_no, o.group_no, o.kind, o.first_quarter,
+        o.quarters, o.held_w
+    from request_outcome o, capacity_request r where r.request_no > o.request_no;
+insert into request_event (request_no, step, at, decision_id, reason, detail)
+    select r.request_no, e.step, e.at, e.decision_id + r.request_no - e.request_no, e.reason, e.detail
+    from request_event e, capacity_request r where r.request_no > e.request_no;
+"""
+
+
+async def work_of_a_request(pool: Pool, dsn: str, requests: int) -> tuple[int, int]:
+    """Pages and scanned rows of a decision on a request where so many were decided before the last cycle."""
+    await pool.execute("truncate cycle, decision, forecast_model, capacity_request restart identity cascade")
+    bench = Bench(pool)
+    await bench.cycle(AT)
+    await bench.ask(NORTH, 1_000)
+    await bench.decide()
+    async with pool.acquire() as connection, connection.transaction():
+        await connection.execute(ASKED_BEFORE.format(n=requests))
+    later = AT + QUARTER
+    await cycle(pool, dsn, later)
+    await bench.ask(NORTH, 2_000, at=later)
+    await pool.execute("vacuum analyze")
+    before = await touched(pool)
+    async with sessions(pool, dsn) as own:
+        assert await Bench(own).decide(later) == 1
+    after = await touched(pool)
+    return after[0] - before[0], after[1] - before[1]
+
+
+async def test_a_decision_on_a_request_after_a_hundred_times_the_requests_does_no_more(pool, dsn, given):
+    await take_in(given, grid=PostgresGrid(pool), now=AT)
+    await nobody_tidies_up(pool)
+
+    young = await work_of_a_request(pool, dsn, YOUNG)
+    old = await work_of_a_request(pool, dsn, OLD)
+
+    assert old[0] <= 1.2 * young[0]
+    assert old[1] <= 1.2 * young[1] + OLD / 10
 
 
 @pytest.mark.slow

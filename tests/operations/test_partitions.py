@@ -233,13 +233,16 @@ async def test_what_was_decided_before_the_migration_stays_as_it_was(server_dsn,
         await decide(pool, [[1.0, 2.0]], at=NOW - WEEK, send=False)
         await pool.execute("select setval(pg_get_serial_sequence('decision', 'decision_id'), $1)", newest - 1)
         await decide(pool, [[3.0, 4.0]], at=NOW - QUARTER, send=False)
-        before = await figures(connection)
-        chain = await connection.fetch("select * from decision_chain order by seq")
+        before, links = (
+            await figures(connection),
+            "select seq, decision_id, content_hash, hash from decision_chain order by seq",
+        )
+        chain = await connection.fetch(links)
 
         assert (await migrate(connection))[0] == "0712_decisions_in_partitions"
 
         assert await figures(connection) == before
-        assert await connection.fetch("select * from decision_chain order by seq") == chain
+        assert await connection.fetch(links) == chain
         assert await PostgresRecords(pool).broken_links() == []
         await begin_period(pool, NOW)
         after = await decide(pool, [[5.0, 6.0]])

@@ -79,7 +79,7 @@ order by array_position($1::bigint[], r.request_no);
 select d.decision_id
 from decision d
 join decision_chain c using (decision_id)
-where d.kind in ('cycle', 'emergency', 'override') and c.seq <= $1 and d.made_at <= $2
+where c.is_headroom and c.seq <= $1 and d.made_at <= $2
 order by c.seq desc
 limit 1;
 

@@ -125,7 +125,10 @@ with newest as materialized (
     select d.decision_id, c.seq, d.made_at <= $1 as is_past
     from newest n
     join decision_chain c on c.seq > case when n.decision_id = $5::bigint then $6::bigint else n.seq end
-    join decision d on d.decision_id = c.decision_id
+    cross join lateral (
+        select * from decision k where k.decision_id = c.decision_id
+        offset 0  -- a look-up for each
+    ) as d
     where d.kind <> 'cycle' and d.made_at > $1 - interval '2 days'
 ), held as materialized (
     select decision_id, seq from newest where decision_id is distinct from $5::bigint
@@ -156,7 +159,7 @@ order by h.seq, a.first_no;
 select d.decision_id
 from decision d
 join decision_chain c using (decision_id)
-where d.kind in ('cycle', 'emergency', 'override') and d.made_at <= $1
+where c.is_headroom and d.made_at <= $1
 order by c.seq desc
 limit 1;
 
@@ -170,7 +173,7 @@ where h.direction = $2
         select d.decision_id
         from decision d
         join decision_chain c using (decision_id)
-        where d.kind in ('cycle', 'emergency', 'override') and d.made_at <= $1
+        where c.is_headroom and d.made_at <= $1
         order by c.seq desc
         limit 1
     )
@@ -235,7 +238,7 @@ from (
     select d.decision_id
     from decision d
     join decision_chain c using (decision_id)
-    where d.kind in ('cycle', 'emergency', 'override') and d.made_at <= $1
+    where c.is_headroom and d.made_at <= $1
     order by c.seq desc
     limit 1
 ) as base,
