@@ -24,6 +24,7 @@ from ampacity.operations.lapse import lapsing
 from ampacity.operations.lend import needed
 from ampacity.operations.offer import Offer
 from ampacity.operations.outlook import Gathered, Tally, kept_levels
+from ampacity.operations.pace import Pace
 from ampacity.operations.settings import CycleSettings
 from ampacity.operations.settle_usage import settle_usage
 from ampacity.operations.settled_loads import GROUPS_AT_ONCE
@@ -127,7 +128,7 @@ async def _decide_slot(
         lapsed = await lapsing(plan, ports.grid, ports.cycles, ports.requests)
         known = await known_now(plan, ports.cycles, ports.requests, lapsed)
         telling = Telling(plan, writer, ports.cycles, ports.peers, lapsed)
-        decider = TreeDecider(plan, trees, writer, stages, known, telling, ports.engine)
+        decider = TreeDecider(plan, trees, writer, stages, known, telling, ports.engine, Pace(ports.cycles))
         gathered, tally = Gathered(plan, trees, need_wh, need_cap_w), Tally()
         away = await decider.begin(ports.peers, ports.cycles)
         try:

@@ -23,6 +23,7 @@ from ampacity.operations.daily_bases import DailyBases, made_base, model_state
 from ampacity.operations.extremes import DayExtremes, extremes_with, packed_extremes
 from ampacity.operations.forecast_plan import Plan, needs_fit
 from ampacity.operations.offer import Offer
+from ampacity.operations.pace import Pace
 from ampacity.operations.roll_up import Alike, RollUp
 from ampacity.operations.rooms import room_of, round_quantiles
 from ampacity.operations.settled_loads import Reader
@@ -69,6 +70,7 @@ async def run_of(
         bases=await DailyBases.of(plan, cycles, bases, engine, shared),
         extremes=await DayExtremes.of(plan, cycles),
         stages=stages,
+        pace=Pace(cycles),
         engine=engine,
         shared=shared,
     )
@@ -83,6 +85,7 @@ class Run:
     reader: Reader
     models: dict[int, KeptModel]
     stages: Stages
+    pace: Pace
     bases: DailyBases
     extremes: DayExtremes
     engine: Engine
@@ -90,7 +93,16 @@ class Run:
     _fitting: asyncio.Lock = field(default_factory=asyncio.Lock)  # a fit takes much memory, and both cores by itself
 
     async def block(self, block: range) -> BlockForecast:
-        """The forecast of a block; its model is fitted, and its base made, where there is none."""
+        """The forecast of a block; its model is fitted, and its base made, where there is none.
+
+        While somebody asks for capacity there is a rest before it.
+        """
+        with self.stages.during("make way"):
+            await self.pace.rest()
+        with self.pace.piece():
+            return await self._block(block)
+
+    async def _block(self, block: range) -> BlockForecast:
         kept = self.models.get(block.start)
         if needs_fit(kept, block, self.plan):
             async with self._fitting:

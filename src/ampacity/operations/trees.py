@@ -26,6 +26,7 @@ from ampacity.operations.forecast_plan import Plan
 from ampacity.operations.known import Known, Touched, learn_what_is_held
 from ampacity.operations.limit_shifts import LimitShifts
 from ampacity.operations.outlook import Gathered
+from ampacity.operations.pace import Pace
 from ampacity.operations.rooms import cycle_steps
 from ampacity.operations.shares import Before, Outlook
 from ampacity.operations.stages import Stages
@@ -70,9 +71,10 @@ class TreeDecider:
 
     def __init__(
         self, plan: Plan, batches: Sequence[Batch], writer: DecisionWriter, stages: Stages, known: Known,
-        telling: Telling, engine: Engine,
+        telling: Telling, engine: Engine, pace: Pace,
     ) -> None:  # fmt: skip
         self._plan, self._batches, self._writer, self._stages, self._engine = plan, batches, writer, stages, engine
+        self._pace = pace
         self._writing = asyncio.Semaphore(2)  # the one is packed while the other is written
         self._known = known
         self._kept = KeptBatches()
@@ -137,7 +139,10 @@ class TreeDecider:
 
     async def _decide(self, batch: Batch, outlook: Outlook, *, again: bool = False) -> None:
         known = replace(self._known, imposed=()) if again else self._known  # what was written is restrained already
-        with self._stages.during("allocate"):
+        if not again:
+            with self._stages.during("make way"):
+                await self._pace.rest()
+        with self._stages.during("allocate"), self._pace.piece():
             part = await asyncio.to_thread(batch.part, self._plan.network)
             limit_w, rules = self._plan.limit_w[batch.elements], self._plan.cycle.smoothing
             shifts, here = self._plan.shifts.among(batch.elements), known.of(batch)

@@ -225,6 +225,10 @@ class CycleStore(Protocol):
         """Hold a claimed slot for longer."""
         ...
 
+    async def asked_lately(self, seconds: float) -> bool:
+        """Whether somebody asked for capacity in the last seconds."""
+        ...
+
     async def models(self, at: datetime, first_no: int | None = None) -> Mapping[int, KeptModel]:
         """The newest model of each block, or of one, by the number of its first element."""
         ...

@@ -188,6 +188,9 @@ class PostgresCycles:
     async def renew_cycle(self, slot: datetime, holder: UUID, lease: timedelta) -> None:
         await self._pool.execute(sql("renew_cycle"), slot, holder, lease)
 
+    async def asked_lately(self, seconds: float) -> bool:
+        return bool(await self._pool.fetchval(sql("asked_lately"), seconds))
+
     async def models(self, at: datetime, first_no: int | None = None) -> Mapping[int, KeptModel]:
         rows = await self._pool.fetch(sql("newest_models"), at, first_no)
         return {

@@ -174,3 +174,7 @@ left join capacity_group g on g.group_id = $4
     and $1 = (select v.provider_no from contract v where v.group_no = g.group_no order by v.version desc limit 1)
 on conflict (provider_no, request_id) do nothing
 returning error_no;
+
+-- name: asked_lately
+-- Whether the newest request came within the last $1 seconds; null where there is none.
+select recorded_at > now() - make_interval(secs => $1) from capacity_request order by request_no desc limit 1;
