@@ -33,12 +33,16 @@ begin
 end
 $$;
 
--- One statement closes the requests that are decided together.
-create function close_the_requests() returns trigger language plpgsql as $$
+-- One statement closes the requests that are decided together; it looks each of them up, however many rows of requests
+-- that were closed a transaction which began before keeps in the table.
+create function close_the_requests() returns trigger language plpgsql set enable_seqscan = off as $$
 begin
-    delete from open_request o
-    using noted n
-    where o.request_no = n.request_no and n.step in ('granted', 'partly', 'refused', 'returned');
+    if exists (select from noted where step in ('granted', 'partly', 'refused', 'returned')) then
+        delete from open_request
+        where request_no = any (
+            array(select request_no from noted where step in ('granted', 'partly', 'refused', 'returned'))
+        );
+    end if;
     return null;
 end
 $$;
