@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ampacity.allocation import element_load_w, loading
-from ampacity.allocation.forest import LARGEST, plant
+from ampacity.allocation import element_load_w, forest, loading
+from ampacity.allocation.forest import LARGEST, SMALLEST, plant
 
 QUARTERS = 3
 
@@ -51,21 +51,26 @@ def test_loads_are_those_of_all_groups_behind_in_whatever_pieces_they_are_added_
 @given(grid=grids())
 def test_a_remembered_grid_gives_what_a_new_one_gives_and_cannot_be_changed(grid):
     parent, element, share, group_w = grid
-    first_w, (forest, order, position) = element_load_w(group_w, parent, element, share), plant(parent)
+    new_w = element_load_w(group_w, parent, element, share)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(forest, "SMALLEST", 0)
+        first_w, (planted, order, position) = element_load_w(group_w, parent, element, share), plant(parent)
 
-    again = plant(parent.copy())
+        again = plant(parent.copy())
 
-    assert again[0] is forest
-    np.testing.assert_array_equal(order[position], np.arange(len(parent)))
-    np.testing.assert_array_equal(element_load_w(group_w, parent.copy(), element.copy(), share), first_w)
+        assert again[0] is planted
+        np.testing.assert_array_equal(order[position], np.arange(len(parent)))
+        np.testing.assert_array_equal(element_load_w(group_w, parent.copy(), element.copy(), share), first_w)
+    np.testing.assert_array_equal(first_w, new_w)
     with pytest.raises(ValueError, match="read-only"):
         order[:] = 0
 
 
-def test_a_large_grid_is_not_kept_in_memory():
-    parent = np.arange(-1, LARGEST)
+@pytest.mark.parametrize("elements", [SMALLEST - 1, LARGEST + 1])
+def test_a_large_grid_takes_no_memory_and_small_ones_drive_no_tree_out(elements):
+    parent = np.zeros(elements, np.int64)
+    parent[0] = -1
 
     assert plant(parent)[0] is not plant(parent)[0]
-    np.testing.assert_array_equal(
-        element_load_w(np.ones((1, 1)), parent[: LARGEST + 1] * 0 - 1, np.array([5]), np.ones((1, 1))).nonzero()[0], [5]
-    )
+    load_w = element_load_w(np.ones((1, 1)), parent, np.array([5]), np.ones((1, 1)))
+    assert load_w.nonzero()[0].tolist() == [0, 5]

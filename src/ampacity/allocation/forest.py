@@ -11,7 +11,8 @@ from ampacity.errors import Unsuitable
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 Bools = NDArray[np.bool_]
-REMEMBERED, LARGEST = 64, 20_000  # forests, and positions of one: 50 MB at most
+REMEMBERED = 64  # forests; they and the sums over them take 110 MB at most
+SMALLEST, LARGEST = 1_000, 20_000  # positions of one: smaller ones are planted soon, and differ from call to call
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +64,12 @@ def plant(parent: Ints) -> tuple[Forest, Ints, Ints]:
     Raises:
         Unsuitable: a parent is not there, or an element is upstream of itself.
     """
-    return _planted(parent) if len(parent) > LARGEST else _remembered(parent.tobytes())
+    return _remembered(parent.tobytes()) if is_remembered(len(parent)) else _planted(parent)
+
+
+def is_remembered(elements: int) -> bool:
+    """Whether the forest of so many elements is kept for the next call."""
+    return SMALLEST <= elements <= LARGEST
 
 
 @lru_cache(REMEMBERED)

@@ -104,16 +104,17 @@ def _trees(grid: Grid, asking: Ints, quarters: Ints) -> tuple[Grid, Ints, Ints]:
     touched = np.zeros(len(root), bool)
     touched[root[grid.element[asking]]] = True
     elements = np.flatnonzero(touched[root])
+    grid = _during(grid, quarters)
     if len(elements) == len(root):  # there is one tree, say
-        return _during(grid, quarters), elements, np.arange(len(grid.element))
+        return grid, elements, np.arange(len(grid.element))
     groups = np.flatnonzero(touched[root[grid.element]])
     place = np.full(len(root) + 1, -1)
     place[elements] = np.arange(len(elements))
     entitled_w = grid.known_entitled_w
     part = Grid(
-        grid.headroom_w[:, :, quarters][elements], place[grid.parent[elements]], place[grid.element[groups]],
+        grid.headroom_w[elements], place[grid.parent[elements]], place[grid.element[groups]],
         grid.phase_share[groups], grid.contracted_w[groups], grid.firm_w[groups],
-        None if entitled_w is None else entitled_w[:, quarters][groups],
+        None if entitled_w is None else entitled_w[groups],
     )  # fmt: skip
     return part, elements, groups
 

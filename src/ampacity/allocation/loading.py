@@ -7,7 +7,7 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from ampacity.allocation.forest import LARGEST, REMEMBERED, Bools, Floats, Ints, plant
+from ampacity.allocation.forest import LARGEST, REMEMBERED, Bools, Floats, Ints, is_remembered, plant
 
 CELLS = 2_000_000  # that are added up at a time
 TOLERANCE_W = 1e-6  # sums of many floats are compared with this slack
@@ -95,11 +95,11 @@ class _Sum:
 def _sums(parent: Ints, element: Ints) -> tuple[Ints, tuple[_Sum, ...]]:
     """Which element stands at each position of the forest, and what is added up: groups, then level after level.
 
-    As `plant`, those of the last small grids are remembered.
+    As of `plant`, those of the last grids of some thousands of elements are remembered.
     """
-    if len(parent) > LARGEST or len(element) > LARGEST:
-        return _made_sums(parent, element)
-    return _remembered(parent.tobytes(), element.tobytes())
+    if is_remembered(len(parent)) and len(element) <= LARGEST:
+        return _remembered(parent.tobytes(), element.tobytes())
+    return _made_sums(parent, element)
 
 
 @lru_cache(REMEMBERED)

@@ -15,7 +15,7 @@ ASKED_S = 3.0  # whoever asked before that has his answer
 LOOK_EVERY_S = 0.5
 REST = 2.0  # times as long as the last piece of work took
 MOST_S = 5.0  # of a rest
-BUDGET_S = 300.0  # of all rests: a cycle has a quarter of an hour
+BUDGET_S = 150.0  # of all rests, of forecasts and of shares each: a cycle has a quarter of an hour
 
 
 class Askers(Protocol):
